@@ -1,0 +1,158 @@
+/**
+ * The whole of Rainlogs in one process: the only place where layers meet. The embedded default is PostgreSQL beside
+ * us, the file-system store and the in-process queue; `DATABASE_URL` replaces the database.
+ */
+import * as Archiver from "@rainlogs/core/archive/Archiver"
+import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
+import { JobQueue } from "@rainlogs/core/archive/JobQueue"
+import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
+import { Opener } from "@rainlogs/core/archive/Opener"
+import { Planner } from "@rainlogs/core/archive/Planner"
+import type { PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
+import { Sealer } from "@rainlogs/core/archive/Sealer"
+import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
+import * as Worker from "@rainlogs/core/archive/Worker"
+import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
+import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import * as Logpull from "@rainlogs/core/collect/Logpull"
+import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import * as Publisher from "@rainlogs/core/ledger/Publisher"
+import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
+import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
+import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
+import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import type { PostgresError } from "@rainlogs/server/database/PostgresError"
+import * as Routes from "@rainlogs/server/api/Routes"
+import * as Database from "@rainlogs/server/database/Database"
+import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
+import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
+import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
+import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
+import { Config, Context, Effect, Layer, Option } from "effect"
+import { HttpRouter, HttpServer } from "effect/http"
+import { SqlClient } from "effect/sql"
+import { hostname } from "node:os"
+import { join } from "node:path"
+import { DataDirectory, keptSecret } from "./DataDirectory.ts"
+import { PostgresArchive } from "./PostgresArchive.ts"
+
+/** What the command line decides; everything else is configuration (`RAINLOGS_*`). */
+export interface ApplianceOptions {
+  readonly host: string
+  /** 0 chooses a free port. */
+  readonly port: number
+  /** Windows archived at once. */
+  readonly concurrency?: number
+  readonly planning?: PlanningOptions
+  /** Windows end at least this long before now, ms; from the configuration when left out. */
+  readonly settleMs?: number
+  /** Where Cloudflare's API is; from the configuration when left out. */
+  readonly cloudflareBaseUrl?: string
+  /** How long a worker holds a window without renewing, ms. */
+  readonly leaseMs?: number
+}
+
+/** Where the API listens: `http://host:port`. */
+export class ApiAddress extends Context.Service<ApiAddress, { readonly url: string }>()("@rainlogs/appliance/ApiAddress") {}
+
+/** The operator's token: `RAINLOGS_ADMIN_TOKEN`, or one made at the first start and kept in the data directory. */
+export const adminToken = Effect.gen(function*() {
+  const configured = yield* Config.option(Config.Redacted("RAINLOGS_ADMIN_TOKEN"))
+  if (Option.isSome(configured)) return configured.value
+  const { secrets } = yield* DataDirectory
+  return yield* keptSecret(join(secrets, "admin.token"))
+})
+
+type DatabaseLayer = Layer.Layer<
+  SqlClient.SqlClient,
+  Database.DatabaseError | PostgresError | Config.ConfigError
+>
+
+const database = Layer.unwrap(Effect.gen(function*() {
+  const { root } = yield* DataDirectory
+  const url = yield* Config.option(Config.Redacted("DATABASE_URL"))
+  const chosen: DatabaseLayer = Option.isSome(url)
+    ? Database.layerUrl()
+    : Database.layerEmbedded({ dataDirectory: root, archive: yield* PostgresArchive })
+  return chosen
+}))
+
+const stores = Layer.unwrap(Effect.gen(function*() {
+  const directory = yield* DataDirectory
+  return Layer.mergeAll(
+    CustomerStoreSql.layer,
+    LedgerStoreSql.layer,
+    WindowLedgerSql.layer,
+    ObjectStoreFileSystem.layer(directory.archive),
+    KmsLocal.layer({ file: join(directory.secrets, "master.key") }),
+    SignerLocal.layer({ directory: directory.signer }),
+    Layer.unwrap(Effect.map(adminToken, AdminToken.layer))
+  )
+}))
+
+const cloudflare = (options: ApplianceOptions) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const configured = yield* cloudflareOptions
+    const client = CloudflareClient.layerOptions(
+      options.cloudflareBaseUrl === undefined ? configured : { ...configured, baseUrl: options.cloudflareBaseUrl }
+    )
+    const strategy = options.settleMs === undefined
+      ? Logpull.layer
+      : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
+    return strategy.pipe(
+      Layer.provide(client),
+      Layer.provide(CloudflareHttpClient.layer),
+      Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))
+    )
+  }))
+
+const pipeline = (options: ApplianceOptions) =>
+  Layer.unwrap(Effect.gen(function*() {
+    const { spool } = yield* DataDirectory
+    const planning = options.planning ?? Archiver.defaultArchiver.planning
+    const archiver = Archiver.Archiver.layer({
+      ...Archiver.defaultArchiver,
+      planning,
+      leaseMs: options.leaseMs ?? Archiver.defaultArchiver.leaseMs,
+      owner: `${hostname()}:${process.pid}`
+    })
+    return BlockedZones.layer.pipe(
+      Layer.provideMerge(archiver),
+      Layer.provideMerge(Layer.mergeAll(
+        Sealer.layer({ spool }),
+        ObjectAdoption.layer,
+        WindowGrowth.layer,
+        PublishLoop.layer(),
+        Planner.layer({ planning })
+      )),
+      Layer.provideMerge(Layer.mergeAll(Opener.layer(), Publisher.layer, LedgerEvents.layer, JobQueue.layerMemory)),
+      Layer.provideMerge(cloudflare(options)),
+      Layer.provideMerge(stores),
+      Layer.provideMerge(database)
+    )
+  }))
+
+const api = (options: ApplianceOptions) => {
+  const address = Layer.effect(
+    ApiAddress,
+    Effect.gen(function*() {
+      const server = yield* HttpServer.HttpServer
+      return ApiAddress.of({ url: HttpServer.formatAddress(server.address) })
+    })
+  )
+  return Layer.merge(HttpRouter.serve(Routes.routes, { disableLogger: true }), address).pipe(
+    Layer.provide(HttpServer.layerServices),
+    Layer.provide(HttpServerPlatform.layer({ hostname: options.host, port: options.port }))
+  )
+}
+
+/** A running appliance: database, worker and API, for as long as the layer's scope. */
+export const layer = (options: ApplianceOptions) =>
+  Layer.mergeAll(
+    api(options),
+    Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
+  ).pipe(Layer.provideMerge(pipeline(options)))

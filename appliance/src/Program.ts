@@ -1,0 +1,33 @@
+/**
+ * The `rainlogs` command: its tree and how a process runs it.
+ */
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
+import { main as verifyMain } from "@rainlogs/verify/cli"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import * as Demo from "./commands/Demo.ts"
+import * as Serve from "./commands/Serve.ts"
+import * as Verify from "./commands/Verify.ts"
+import { PostgresArchive } from "./PostgresArchive.ts"
+import { version } from "./Version.ts"
+
+const rainlogs = Command.make("rainlogs").pipe(
+  Command.withDescription("A log archive that can prove itself"),
+  Command.withSubcommands([Demo.command, Serve.command, Verify.command])
+)
+
+/** Runs the command line of this process; `postgresArchive` is the embedded programs' archive, if there is one. */
+export const start = async (postgresArchive: string | undefined): Promise<void> => {
+  // The verifier reads its own arguments, so that `rainlogs verify` and `rainlogs-verify` are the same command.
+  if (process.argv[2] === "verify") {
+    process.exitCode = await verifyMain(process.argv.slice(3), process)
+    return
+  }
+  rainlogs.pipe(
+    Command.run({ version }),
+    Effect.provide(NodeServices.layer),
+    Effect.provideService(PostgresArchive, postgresArchive),
+    NodeRuntime.runMain
+  )
+}

@@ -1,0 +1,50 @@
+/**
+ * Contract: is this Rainlogs alive. No credentials, and nothing that tells one customer from another.
+ */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { DatabaseUnavailable } from "./Problem.ts"
+
+const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+
+/** How far the published checkpoints are behind the ledgers, over all customers. */
+export const LedgerHealth = Schema.Struct({
+  count: Count.annotate({ description: "Ledgers." }),
+  unpublishedEntries: Count.annotate({ description: "Entries that are not yet under a published checkpoint." }),
+  longestLagMs: Schema.Finite.annotate({ description: "How long the oldest unpublished entry waits; 0 if none does." }),
+  halted: Count.annotate({ description: "Ledgers for which signing stopped because tiles, SQL and signer disagree." })
+}).annotate({ identifier: "LedgerHealth" })
+export type LedgerHealth = typeof LedgerHealth.Type
+
+/** What `GET /health` says. Times in ms, counts over all customers. */
+export const Health = Schema.Struct({
+  status: Schema.Literals(["ok", "attention"]).annotate({
+    description: "`attention`: a zone is blocked, a ledger is halted, lags by more than ten minutes, or cannot be read."
+  }),
+  version: Schema.String,
+  database: Schema.Struct({
+    latencyMs: Schema.Finite.annotate({ description: "How long the database took to answer." })
+  }),
+  ledgers: Schema.NullOr(LedgerHealth).annotate({
+    description: "Null if the published checkpoints could not be read in time."
+  }),
+  zones: Schema.Struct({ active: Count, blocked: Count }),
+  queue: Schema.Struct({ waiting: Count.annotate({ description: "Jobs waiting for a worker." }) }),
+  uptimeMs: Schema.Finite
+}).annotate({ identifier: "Health" })
+export type Health = typeof Health.Type
+
+/** The system. */
+export class SystemApi extends HttpApiGroup.make("system", { topLevel: true })
+  .add(
+    HttpApiEndpoint.get("health", "/health", { success: Health, error: DatabaseUnavailable }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Health",
+        description:
+          "200 while Rainlogs can serve, 503 when its database does not answer. Safe to poll: what it counts is " +
+          "read at most once a second, the ledgers at most every ten seconds."
+      })
+    )
+  )
+  .annotateMerge(OpenApi.annotations({ title: "System", description: "Liveness." }))
+{}

@@ -1,0 +1,206 @@
+/**
+ * One window's journey: lease → collect → seal → store → ledger (design §2). Every step may be the last before a
+ * kill -9: what is durable is found again by the next attempt, and only the holder of the newest lease can commit.
+ */
+import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
+import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
+import { type Collection, CollectionStrategy, type CollectionTarget } from "../collect/CollectionStrategy.ts"
+import type { LogObject } from "../domain/LogObject.ts"
+import * as WindowInterval from "../domain/Window.ts"
+import { PublishLoop } from "../ledger/PublishLoop.ts"
+import * as Backoff from "../resilience/Backoff.ts"
+import { Kms } from "../secrets/Kms.ts"
+import { unwrapCloudflareToken } from "../secrets/CloudflareToken.ts"
+import { ObjectStore } from "../storage/ObjectStore.ts"
+import { type AttemptError, failureOf } from "./AttemptFailure.ts"
+import { CustomerStore } from "./CustomerStore.ts"
+import { decideFailure } from "./FailureDecision.ts"
+import type { QueuedJob } from "./JobQueue.ts"
+import { ObjectAdoption } from "./ObjectAdoption.ts"
+import { defaultPlanning, oldestCollectable, type PlanningOptions } from "./PlanWindows.ts"
+import { Sealer } from "./Sealer.ts"
+import { WindowGrowth } from "./WindowGrowth.ts"
+import { DatabaseError, type LeasedJob, LeaseLost, WindowLedger } from "./WindowLedger.ts"
+
+/** How an attempt ended. `unavailable`: somebody else has the job, or it is done. */
+export type Outcome = "committed" | "retried" | "split" | "blocked" | "lost" | "unavailable"
+
+/** Leases last `leaseMs` and are renewed every third of it; `owner` names this worker in the database. */
+export interface ArchiverOptions {
+  readonly owner: string
+  readonly leaseMs: number
+  readonly planning: PlanningOptions
+  readonly backoff: Backoff.BackoffOptions
+}
+
+/** One-minute leases; failed windows come back after 1 s to 5 min. */
+export const defaultArchiver: Omit<ArchiverOptions, "owner"> = {
+  leaseMs: 60_000,
+  planning: defaultPlanning,
+  backoff: { baseMs: 1000, capMs: 300_000 }
+}
+
+export class Archiver extends Context.Service<Archiver, {
+  /** Does one job as far as it goes. Fails only if the database cannot even say what to do; nothing is lost then. */
+  readonly archive: (queued: QueuedJob) => Effect.Effect<Outcome, DatabaseError>
+}>()("@rainlogs/core/Archiver") {
+  static readonly layer = (options: ArchiverOptions) => Layer.effect(Archiver, make(options))
+}
+
+const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
+  const windows = yield* WindowLedger
+  const customers = yield* CustomerStore
+  const strategy = yield* CollectionStrategy
+  const store = yield* ObjectStore
+  const sealer = yield* Sealer
+  const adoption = yield* ObjectAdoption
+  const publisher = yield* PublishLoop
+  const growth = yield* WindowGrowth
+  const kms = yield* Kms
+
+  const targetOf = Effect.fnUntraced(function*({ source }: LeasedJob) {
+    const found = yield* customers.zone(source.customer, source.zone)
+    if (Option.isNone(found)) {
+      return yield* new DatabaseError({ operation: "archive", detail: `zone ${source.zone} is gone` })
+    }
+    const { token, zone } = found.value
+    return {
+      zone: zone.id,
+      cloudflareZone: zone.cloudflareZone,
+      token: yield* unwrapCloudflareToken(zone.customer, zone.id, token)
+    } satisfies CollectionTarget
+  }, Effect.provideService(Kms, kms))
+
+  /** The parameters document is an event file like any other: durable before an entry names it. */
+  const keepParameters = (leased: LeasedJob, { parameters }: Collection) =>
+    store.putBytes(
+      ledgerKey(leased.source.origin, eventPath(parameters.sha256)),
+      new TextEncoder().encode(parameters.json)
+    )
+
+  const collectAndStore = Effect.fnUntraced(function*(leased: LeasedJob, target: CollectionTarget) {
+    yield* strategy.check(target)
+    yield* customers.checked(leased.source.customer, leased.source.zone, yield* Clock.currentTimeMillis)
+    const collection = yield* strategy.collect(target, leased.job.window)
+    yield* keepParameters(leased, collection)
+    const sealed = yield* sealer.seal({
+      origin: leased.source.origin,
+      customer: leased.source.customer,
+      chain: leased.source.zone,
+      job: leased.job.id,
+      window: leased.job.window,
+      params: collection.parameters.sha256,
+      fidelity: collection.fidelity,
+      bytes: collection.bytes
+    })
+    // The window is complete and sealed before anything of it reaches the store.
+    yield* sealer.store(sealed)
+    return sealed.object
+  })
+
+  /** The window's object: what an earlier attempt left, or what is collected now. */
+  const obtain = Effect.fnUntraced(function*(leased: LeasedJob): Effect.fn.Return<LogObject, AttemptError, Scope.Scope> {
+    // A take-over: the attempt before may have stored the object and died before it could commit.
+    if (leased.fence > 1) {
+      const orphan = yield* adoption.find({
+        origin: leased.source.origin,
+        customer: leased.source.customer,
+        chain: leased.source.zone,
+        job: leased.job.id,
+        window: leased.job.window
+      })
+      if (Option.isSome(orphan)) {
+        yield* Effect.logInfo("adopted the object of an interrupted attempt")
+        return orphan.value
+      }
+    }
+    return yield* collectAndStore(leased, yield* targetOf(leased))
+  })
+
+  const settle = Effect.fnUntraced(function*(leased: LeasedJob, error: AttemptError) {
+    const { job, source } = leased
+    const failure = failureOf(error)
+    const now = yield* Clock.currentTimeMillis
+    const decision = decideFailure(failure, job.window, job.failures, strategy.limits)
+    const recorded = { code: failure.code, detail: failure.detail }
+    yield* Effect.logWarning(`attempt failed: ${failure.code}: ${failure.detail}`).pipe(
+      Effect.annotateLogs({ decision: decision.action })
+    )
+    switch (decision.action) {
+      case "retry": {
+        const delay = yield* Backoff.delay(options.backoff, decision.attempt, decision.atLeastMs)
+        yield* windows.retry(leased, { ...recorded, counts: "failure" }, now + delay, now)
+        return "retried" as const
+      }
+      case "postpone":
+        yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now + decision.delayMs, now)
+        return "retried" as const
+      case "split":
+        yield* windows.split(leased, decision.at, now)
+        yield* growth.shrink(source, WindowInterval.duration(job.window))
+        return "split" as const
+      case "block":
+        yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now, now)
+        yield* customers.block(source.customer, source.zone, {
+          reason: decision.reason,
+          remedy: decision.remedy
+        })
+        yield* Effect.logError(`zone blocked: ${failure.detail}`)
+        return "blocked" as const
+    }
+  })
+
+  /** Renews the lease until interrupted; ends with `LeaseLost` when somebody took the job over. */
+  const keepLease = (leased: LeasedJob) =>
+    Effect.forever(Effect.gen(function*() {
+      yield* Effect.sleep(options.leaseMs / 3)
+      const now = yield* Clock.currentTimeMillis
+      yield* windows.renew(leased, now + options.leaseMs).pipe(
+        // The database is away for a moment: the lease still holds until it runs out.
+        Effect.catchTag("DatabaseError", (error) => Effect.logWarning("lease not renewed", error))
+      )
+    }))
+
+  const attempt = Effect.fnUntraced(function*(leased: LeasedJob) {
+    const object = yield* Effect.scoped(obtain(leased))
+    const now = yield* Clock.currentTimeMillis
+    yield* windows.stored(leased, object, now)
+    yield* windows.commit(leased, object, yield* Clock.currentTimeMillis)
+    yield* publisher.notify(leased.source.customer)
+    yield* growth.succeeded(leased.source, leased.job.window, object)
+    return "committed" as const
+  })
+
+  /** A window whose start the source has forgotten is not asked for: the planner makes it a gap (never by probing). */
+  const leaveToPlanner = Effect.fnUntraced(function*(leased: LeasedJob) {
+    const now = yield* Clock.currentTimeMillis
+    const failure = { code: "expired", detail: "older than the source keeps", counts: "postponement" as const }
+    yield* windows.retry(leased, failure, now + 600_000, now)
+    return "retried" as const
+  })
+
+  const archive = Effect.fn("Archiver.archive")(function*(queued: QueuedJob) {
+    const now = yield* Clock.currentTimeMillis
+    const found = yield* windows.lease(queued, options.owner, now, now + options.leaseMs)
+    if (Option.isNone(found)) return "unavailable" as const
+    const leased = found.value
+    const { window } = leased.job
+    const expired = window.from < oldestCollectable(now, strategy.limits, options.planning)
+    const work = expired && leased.fence === 1 ? leaveToPlanner(leased) : attempt(leased).pipe(
+      Effect.catchIf(
+        (error): error is AttemptError => !(error instanceof LeaseLost),
+        (error) => settle(leased, error)
+      )
+    )
+    return yield* Effect.raceFirst(work, keepLease(leased)).pipe(
+      Effect.catchTag("LeaseLost", () => Effect.as(Effect.logWarning("lease lost to another worker"), "lost" as const)),
+      // A stop in the middle gives the job back at once, so that the next start does not wait for the lease.
+      Effect.onInterrupt(() =>
+        Effect.ignore(windows.retry(leased, { code: "stopped", detail: "stopped", counts: "postponement" }, now, now))
+      ),
+      Effect.annotateLogs({ job: leased.job.id, zone: leased.source.zone, window: WindowInterval.format(window) })
+    )
+  })
+
+  return Archiver.of({ archive })
+})

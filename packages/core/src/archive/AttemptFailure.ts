@@ -1,0 +1,50 @@
+/**
+ * Brings every error an attempt can end with into the one form that `decideFailure` decides on.
+ */
+import type { CollectionError } from "../collect/CollectionError.ts"
+import type { ObjectExists, ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
+import type { KmsError } from "../secrets/Kms.ts"
+import type { Failure } from "./FailureDecision.ts"
+import type { SealError } from "./SealError.ts"
+import type { DatabaseError } from "./WindowLedger.ts"
+
+/** The errors of one attempt, but for a lost lease. */
+export type AttemptError =
+  | CollectionError
+  | SealError
+  | StorageError
+  | ObjectExists
+  | ObjectMissing
+  | KmsError
+  | DatabaseError
+
+/** The failure behind an error; details never carry log content or credentials. */
+export const failureOf = (error: AttemptError): Failure => {
+  switch (error._tag) {
+    case "CollectionError":
+      return error
+    case "SealError":
+      return { category: error.category, code: error.code, detail: error.message, remedy: null, retryAfterMs: null }
+    case "StorageError":
+      return {
+        category: error.category === "full" ? "storage-full" : "storage",
+        code: `storage-${error.category}`,
+        detail: `${error.operation} ${error.key}: ${error.detail}`,
+        remedy: null,
+        retryAfterMs: null
+      }
+    case "ObjectExists":
+    case "ObjectMissing":
+      return { category: "storage", code: error._tag, detail: error.key, remedy: null, retryAfterMs: null }
+    case "KmsError":
+      return {
+        category: "internal",
+        code: "kms",
+        detail: `${error.operation} with key ${error.kek}: ${error.detail}`,
+        remedy: null,
+        retryAfterMs: null
+      }
+    case "DatabaseError":
+      return { category: "internal", code: "database", detail: error.detail, remedy: null, retryAfterMs: null }
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Port: delivers job ids to workers. The queue only delivers: PostgreSQL says what must be done, so a lost queue
+ * loses nothing and the planner offers again. Delivery is at least once; the lease makes it one.
+ */
+import { Context, Effect, Layer, Queue } from "effect"
+import type { CustomerId, JobId } from "../domain/Identifier.ts"
+
+/** What travels: enough to find the job. */
+export interface QueuedJob {
+  readonly customer: CustomerId
+  readonly job: JobId
+}
+
+export class JobQueue extends Context.Service<JobQueue, {
+  /** Offers jobs in order; a job already waiting or running is not queued twice. */
+  readonly offer: (jobs: ReadonlyArray<QueuedJob>) => Effect.Effect<void>
+  /** Waits for the next job and runs `work` on it; the job may be offered again once `work` ends, however it ends. */
+  readonly take: <A, E, R>(work: (job: QueuedJob) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  /** Jobs waiting now. */
+  readonly size: Effect.Effect<number>
+}>()("@rainlogs/core/JobQueue") {
+  /** The in-process queue of the embedded default. */
+  static readonly layerMemory = Layer.effect(
+    JobQueue,
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<QueuedJob>()
+      const held = new Set<JobId>()
+      return JobQueue.of({
+        offer: (jobs) =>
+          Effect.suspend(() => {
+            const fresh = jobs.filter(({ job }) => !held.has(job))
+            for (const { job } of fresh) held.add(job)
+            return Queue.offerAll(queue, fresh)
+          }),
+        take: (work) =>
+          Effect.flatMap(Queue.take(queue), (job) =>
+            Effect.ensuring(work(job), Effect.sync(() => held.delete(job.job)))),
+        size: Queue.size(queue)
+      })
+    })
+  )
+}

@@ -1,0 +1,144 @@
+/**
+ * The planner: keeps every source's timeline tiled up to now, turns what the source has forgotten into explicit gaps,
+ * and offers due jobs to the queue. It reads everything from the window ledger, so any number of planners may run and
+ * a lost queue is filled again.
+ */
+import { Clock, Context, Effect, Layer, Schema } from "effect"
+import { CollectionStrategy } from "../collect/CollectionStrategy.ts"
+import type { CustomerId, JobId, ZoneId } from "../domain/Identifier.ts"
+import type { Window } from "../domain/Window.ts"
+import * as WindowInterval from "../domain/Window.ts"
+import { LedgerEvents } from "../ledger/LedgerEvents.ts"
+import type { StorageError } from "../storage/ObjectStore.ts"
+import { JobQueue } from "./JobQueue.ts"
+import { defaultPlanning, oldestCollectable, type PlanningOptions, planWindows, settledUntil } from "./PlanWindows.ts"
+import { type DatabaseError, type GapRecord, type Timeline, type TimelineMoved, WindowLedger } from "./WindowLedger.ts"
+
+/** Planning one source failed; the next round tries again. */
+export class PlanningFailed extends Schema.TaggedError<PlanningFailed>()("PlanningFailed", {
+  source: Schema.String,
+  cause: Schema.Defect()
+}) {}
+
+/** What one round did. */
+export interface PlanningRound {
+  readonly planned: number
+  readonly gaps: number
+  readonly offered: number
+}
+
+export class Planner extends Context.Service<Planner, {
+  /** Plans all sources, declares gaps, offers due jobs. One source's failure is logged and does not stop the others. */
+  readonly round: Effect.Effect<PlanningRound, DatabaseError>
+  /** Plans one zone now and offers its due jobs; returns them. */
+  readonly pullNow: (customer: CustomerId, zone: ZoneId) => Effect.Effect<ReadonlyArray<JobId>, DatabaseError>
+  /** Declares `range` of a timeline as a gap: document first, then ledger and timeline in one transaction. */
+  readonly declareGap: (
+    gap: Omit<GapRecord, "document" | "detected"> & { readonly detail: string }
+  ) => Effect.Effect<void, TimelineMoved | StorageError | DatabaseError>
+}>()("@rainlogs/core/Planner") {
+  static readonly layer = (options: { readonly planning?: PlanningOptions; readonly mostQueued?: number } = {}) =>
+    Layer.effect(Planner, make(options.planning ?? defaultPlanning, options.mostQueued ?? 64))
+}
+
+const make = Effect.fnUntraced(function*(planning: PlanningOptions, mostQueued: number) {
+  const ledger = yield* WindowLedger
+  const events = yield* LedgerEvents
+  const queue = yield* JobQueue
+  const { limits } = yield* CollectionStrategy
+
+  const declareGap = Effect.fn("Planner.declareGap")(
+    function*(gap: Omit<GapRecord, "document" | "detected"> & { readonly detail: string }) {
+      const detected = yield* Clock.currentTimeMillis
+      const document = yield* events.gap({ customer: gap.source.customer, origin: gap.source.origin }, {
+        chain: gap.source.zone,
+        source: gap.source.name,
+        from: gap.range.from,
+        to: gap.range.to,
+        reason: gap.reason,
+        detected,
+        detail: gap.detail
+      })
+      yield* ledger.declareGap({ source: gap.source, range: gap.range, reason: gap.reason, detected, document })
+      yield* Effect.logWarning("gap declared").pipe(
+        Effect.annotateLogs({ source: gap.source.id, window: WindowInterval.format(gap.range), reason: gap.reason })
+      )
+    }
+  )
+
+  /** Ranges that the source has forgotten: whole runs, so that an outage is one gap however many windows it held. */
+  const expiredRanges = Effect.fnUntraced(function*(timeline: Timeline, now: number) {
+    const oldest = oldestCollectable(now, limits, planning)
+    const ranges: Array<Window> = []
+    let reached = timeline.plannedTo
+    for (const run of yield* ledger.uncollected(timeline.source, oldest)) {
+      const reachesEnd = run.range.to >= timeline.plannedTo && timeline.plannedTo < oldest
+      const range = { from: run.range.from, to: reachesEnd ? oldest : Math.min(run.range.to, oldest) }
+      // A run that may still grow waits: while an outage lasts, its windows expire one by one.
+      if (!run.closed && !reachesEnd && WindowInterval.duration(range) < limits.horizonMs) continue
+      ranges.push(range)
+      if (reachesEnd) reached = oldest
+    }
+    if (reached < oldest) ranges.push({ from: reached, to: oldest })
+    return ranges
+  })
+
+  const planSource = Effect.fn("Planner.planSource")(function*(timeline: Timeline) {
+    const now = yield* Clock.currentTimeMillis
+    let plannedTo = timeline.plannedTo
+    const expired = yield* expiredRanges(timeline, now)
+    for (const range of expired) {
+      yield* declareGap({
+        source: timeline.source,
+        range,
+        reason: "expired",
+        detail: `older than the ${limits.horizonMs / 3_600_000} h the source keeps`
+      })
+      plannedTo = Math.max(plannedTo, range.to)
+    }
+    const longest = Math.min(timeline.source.windowMs, planning.longestWindowMs, limits.longestWindowMs)
+    const windows = planWindows(plannedTo, settledUntil(now, limits, planning), longest, planning)
+    if (windows.length > 0) yield* ledger.plan({ source: timeline.source, plannedTo }, windows, now)
+    return { planned: windows.length, gaps: expired.length }
+  })
+
+  const planAll = Effect.fnUntraced(function*(timelines: ReadonlyArray<Timeline>) {
+    let planned = 0
+    let gaps = 0
+    for (const timeline of timelines) {
+      const done = yield* planSource(timeline).pipe(
+        // Another planner was here first: what it planned is what we would have planned.
+        Effect.catchTag("TimelineMoved", () => Effect.succeed({ planned: 0, gaps: 0 })),
+        Effect.catch((error) =>
+          Effect.as(
+            Effect.logError("planning failed", error).pipe(Effect.annotateLogs({ source: timeline.source.id })),
+            { planned: 0, gaps: 0 }
+          )
+        )
+      )
+      planned += done.planned
+      gaps += done.gaps
+    }
+    return { planned, gaps }
+  })
+
+  const round = Effect.gen(function*() {
+    const { gaps, planned } = yield* planAll(yield* ledger.timelines)
+    const room = mostQueued - (yield* queue.size)
+    if (room <= 0) return { planned, gaps, offered: 0 }
+    const jobs = yield* ledger.due(yield* Clock.currentTimeMillis, room)
+    yield* queue.offer(jobs)
+    return { planned, gaps, offered: jobs.length }
+  }).pipe(Effect.withSpan("Planner.round"))
+
+  const pullNow = Effect.fn("Planner.pullNow")(function*(customer: CustomerId, zone: ZoneId) {
+    const timelines = yield* ledger.timelines
+    yield* planAll(timelines.filter(({ source }) => source.customer === customer && source.zone === zone))
+    const page = yield* ledger.jobs(customer, zone, { limit: 1000, before: null })
+    const waiting = page.filter(({ job }) => job.state === "planned").map(({ job }) => job.id)
+    yield* queue.offer(waiting.map((job) => ({ customer, job })))
+    return waiting
+  })
+
+  return Planner.of({ round, pullNow, declareGap })
+})

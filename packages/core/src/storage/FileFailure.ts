@@ -1,0 +1,50 @@
+/**
+ * Failures of the operating system's file calls as `StorageError`, sorted by what a caller can do about them
+ * (errno names of errno(3)).
+ */
+import { Effect } from "effect"
+import { StorageError, type StorageCategory } from "./ObjectStore.ts"
+
+const categories: Readonly<Record<string, StorageCategory>> = {
+  ENOSPC: "full",
+  EDQUOT: "full",
+  // A file size limit (RLIMIT_FSIZE) or the largest file of the file system.
+  EFBIG: "full",
+  EACCES: "unauthorised",
+  EPERM: "unauthorised",
+  EROFS: "unauthorised",
+  EILSEQ: "rejected",
+  EINVAL: "rejected",
+  EISDIR: "rejected",
+  ELOOP: "rejected",
+  ENAMETOOLONG: "rejected",
+  ENOTDIR: "rejected",
+  ENXIO: "rejected"
+}
+
+/** The errno name of a failed file call (`ENOENT`…), or undefined when it has none. */
+export const errnoOf = (cause: unknown): string | undefined =>
+  typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
+    ? cause.code
+    : undefined
+
+/** Whether the call failed because there is no such file: also when a file stands where the path needs a directory. */
+export const isMissing = (cause: unknown): boolean => {
+  const errno = errnoOf(cause)
+  return errno === "ENOENT" || errno === "ENOTDIR"
+}
+
+/** The category of an errno name; whatever is not known to last is worth another try. */
+export const categoryOf = (errno: string | undefined): StorageCategory =>
+  errno === undefined ? "transient" : categories[errno] ?? "transient"
+
+/** The failure of a file call as a storage error. `key` is the object or file it was about, never a secret. */
+export const fileFailure = (operation: string, key: string, cause: unknown): StorageError => {
+  const errno = errnoOf(cause)
+  const detail = errno ?? (cause instanceof Error ? cause.message : String(cause))
+  return new StorageError({ operation, key, category: categoryOf(errno), detail })
+}
+
+/** Runs a file call of `node:fs/promises` and maps its failure. */
+export const fileCall = <A>(operation: string, key: string, run: () => Promise<A>): Effect.Effect<A, StorageError> =>
+  Effect.tryPromise({ try: run, catch: (cause) => fileFailure(operation, key, cause) })

@@ -1,0 +1,84 @@
+import { concat } from "@rainlogs/verify/Bytes"
+import { sha256 } from "@rainlogs/verify/Hash"
+import { emptyRoot, leafHash } from "@rainlogs/verify/Merkle"
+import { encodeEntryBundle } from "@rainlogs/verify/Tile"
+import { assert, it } from "@effect/vitest"
+import { edgeTiles, GrowingTree, partialPaths } from "../../src/ledger/GrowingTree.ts"
+import { naiveRoot } from "./NaiveTree.ts"
+
+const entry = (index: number): Uint8Array => new TextEncoder().encode(`entry ${index}\n`)
+const leaves = Array.from({ length: 70_000 }, (_, index) => leafHash(entry(index)))
+const grown = (from: GrowingTree, to: number): GrowingTree => {
+  for (let index = from.size; index < to; index++) from.append(entry(index), leaves[index]!)
+  return from
+}
+
+it("has the RFC 6962 root at every size up to 700", () => {
+  const tree = new GrowingTree(0, [], [])
+  assert.deepStrictEqual(tree.root(), emptyRoot)
+  for (let size = 1; size <= 700; size++) {
+    tree.append(entry(size - 1), leaves[size - 1]!)
+    assert.deepStrictEqual(tree.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
+  }
+})
+
+it("has the RFC 6962 root past a full level-1 tile (65 536 leaves)", () => {
+  const tree = new GrowingTree(0, [], [])
+  for (const size of [65_535, 65_536, 65_537, 65_792, 70_000]) {
+    grown(tree, size)
+    assert.deepStrictEqual(tree.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
+  }
+})
+
+it("names and fills every tile and bundle up to 70 000 leaves", () => {
+  const tree = grown(new GrowingTree(0, [], []), 70_000)
+  const files = new Map([...tree.takeFull(), ...tree.partial()].map(({ bytes, path }) => [path, bytes]))
+  const expected = new Map<string, Uint8Array>()
+  let [row, level] = [leaves, 0]
+  while (row.length > 0) {
+    const above: Array<Uint8Array> = []
+    for (let start = 0; start < row.length; start += 256) {
+      const tile = row.slice(start, start + 256)
+      const name = `${String(start / 256).padStart(3, "0")}${tile.length < 256 ? `.p/${tile.length}` : ""}`
+      expected.set(`tile/${level}/${name}`, concat(...tile))
+      if (level === 0) {
+        const entries = Array.from({ length: tile.length }, (_, i) => entry(start + i))
+        expected.set(`tile/entries/${name}`, encodeEntryBundle(entries))
+      }
+      if (tile.length === 256) above.push(naiveRoot(tile))
+    }
+    ;[row, level] = [above, level + 1]
+  }
+  assert.strictEqual(level, 3)
+  assert.deepStrictEqual([...files.keys()].sort(), [...expected.keys()].sort())
+  for (const [path, bytes] of expected) assert.deepStrictEqual(files.get(path), bytes, path)
+  assert.deepStrictEqual(sha256(files.get("tile/2/000.p/1")!), sha256(naiveRoot(leaves.slice(0, 65_536))))
+})
+
+it("goes on from its right edge at any size as if it had never stopped", () => {
+  for (const size of [1, 255, 256, 257, 511, 512, 65_535, 65_536, 65_600, 69_999]) {
+    const edge = edgeTiles(size).map(({ index, level, width }) =>
+      Array.from({ length: width }, (_, i) => {
+        const span = 256 ** level
+        const first = (index * 256 + i) * span
+        return naiveRoot(leaves.slice(first, first + span))
+      }))
+    const entries = Array.from({ length: size % 256 }, (_, i) => entry(size - size % 256 + i))
+    const resumed = new GrowingTree(size, edge, entries)
+    assert.deepStrictEqual(resumed.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
+    const next = Math.min(size + 300, 70_000)
+    assert.deepStrictEqual(grown(resumed, next).root(), naiveRoot(leaves.slice(0, next)), `size ${size} and on`)
+  }
+})
+
+it("refuses a right edge or a bundle that does not fit the size", () => {
+  assert.throws(() => new GrowingTree(3, [leaves.slice(0, 2)], [entry(0), entry(1), entry(2)]), RangeError)
+  assert.throws(() => new GrowingTree(3, [leaves.slice(0, 3)], [entry(0), entry(1)]), RangeError)
+})
+
+it("names no partial file for a tree of full tiles", () => {
+  assert.deepStrictEqual(partialPaths(65_536), ["tile/2/000.p/1"])
+  assert.deepStrictEqual(partialPaths(256), ["tile/1/000.p/1"])
+  assert.deepStrictEqual(partialPaths(257), ["tile/0/001.p/1", "tile/entries/001.p/1", "tile/1/000.p/1"])
+  assert.deepStrictEqual(partialPaths(0), [])
+})

@@ -1,0 +1,94 @@
+/**
+ * What outlives a process (rows, objects, the signer's directory) and processes that run on it, to be killed at will.
+ */
+import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
+import { sha256 } from "@rainlogs/verify/Hash"
+import * as Hex from "@rainlogs/verify/Hex"
+import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
+import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { Effect, Layer, Redacted } from "effect"
+import { mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as LedgerEvents from "../../src/ledger/LedgerEvents.ts"
+import { LedgerStore } from "../../src/ledger/LedgerStore.ts"
+import * as Publisher from "../../src/ledger/Publisher.ts"
+import { Signer } from "../../src/ledger/Signer.ts"
+import * as SignerLocal from "../../src/ledger/SignerLocal.ts"
+import { ObjectStore } from "../../src/storage/ObjectStore.ts"
+import golden from "../vectors/ledger.json" with { type: "json" }
+import { Faults } from "./Faults.ts"
+import { memoryLedger, MemoryRows } from "./MemoryLedger.ts"
+import { memoryObjects } from "./MemoryObjects.ts"
+
+/** The seeds of the golden vectors. */
+export const goldenSeeds = Redacted.make({
+  log: Hex.decode(golden.keys.log.testSeedHex),
+  clock: Hex.decode(golden.keys.clock.testSeedHex)
+})
+
+export class LedgerWorld {
+  readonly files = new Map<string, Uint8Array>()
+  readonly rows = new MemoryRows()
+  readonly faults = new Faults()
+  readonly directory = mkdtempSync(join(tmpdir(), "rainlogs-signer-"))
+  readonly store = memoryLedger(this.rows, this.faults.hook)
+  readonly objects = memoryObjects(this.files, this.faults.hook)
+
+  readonly signer = Layer.effect(
+    Signer,
+    Effect.map(SignerLocal.make({ directory: this.directory, newSeeds: () => goldenSeeds }), (signer) =>
+      Signer.of({ ...signer, sign: (request) => this.faults.hook("sign", signer.sign(request)) }))
+  )
+
+  /** The services on this world's ports; each call is a new process, except that they may share a signer. */
+  services() {
+    return this.servicesOn(Layer.succeed(ObjectStore, this.objects))
+  }
+
+  /** The same on another object store. */
+  servicesOn(objects: Layer.Layer<ObjectStore>) {
+    return Layer.mergeAll(Layer.fresh(Publisher.layer), Layer.fresh(LedgerEvents.layer)).pipe(
+      Layer.provideMerge(Layer.succeed(LedgerStore, this.store)),
+      Layer.provideMerge(objects)
+    )
+  }
+
+  /** Runs an effect in a new process. */
+  run<A, E>(effect: Effect.Effect<A, E, LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer>) {
+    const process = Layer.provideMerge(this.services(), Layer.fresh(this.signer))
+    return Effect.provide(effect, process, { local: true })
+  }
+
+  /** The verifier's report on the objects. */
+  get report() {
+    return Effect.promise(() => verifyArchive(memoryReader(this.files), { keys: [parseVerifierKey(golden.keys.log.vkey)] }))
+  }
+
+  /** Paths below the ledger's directory that begin with `prefix`, sorted. */
+  paths(prefix = ""): Array<string> {
+    return [...this.files.keys()].map((key) => key.split("/").slice(3).join("/")).filter((path) => path.startsWith(prefix)).sort()
+  }
+
+  file(path: string): Uint8Array | undefined {
+    return [...this.files].find(([key]) => key.split("/").slice(3).join("/") === path)?.[1]
+  }
+
+  dispose(): void {
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** A world for the time of a test. */
+export const ledgerWorld = Effect.acquireRelease(Effect.sync(() => new LedgerWorld()), (world) => Effect.sync(() => world.dispose()))
+
+const memoryReader = (files: ReadonlyMap<string, Uint8Array>): ArchiveReader => ({
+  list: async function*(prefix) {
+    for (const [key, bytes] of files) if (key.startsWith(prefix)) yield { key, size: bytes.length }
+  },
+  read: (key) => Promise.resolve(files.get(key) ?? null),
+  hash: (key) => {
+    const bytes = files.get(key)
+    return Promise.resolve(bytes === undefined ? null : { size: bytes.length, sha256: Hex.encode(sha256(bytes)) })
+  }
+})

@@ -1,0 +1,79 @@
+/**
+ * Handlers: jobs and the log lines of their windows. Every lookup is inside the customer of the API key.
+ */
+import { Api } from "@rainlogs/core/api/Api"
+import { CurrentCustomer } from "@rainlogs/core/api/Authorization"
+import { JobNotCommitted } from "@rainlogs/core/api/Problem"
+import { Opener } from "@rainlogs/core/archive/Opener"
+import { type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import type { JobId } from "@rainlogs/core/domain/Identifier"
+import type { LogJob } from "@rainlogs/core/domain/LogJob"
+import { Effect, Option } from "effect"
+import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import * as Download from "./Download.ts"
+import { jobNotFound, onDatabaseError, onUnreadable } from "./Failures.ts"
+import { jobResource } from "./Resources.ts"
+
+export const layer = HttpApiBuilder.group(
+  Api,
+  "logs",
+  Effect.fn(function*(handlers) {
+    const windows = yield* WindowLedger
+    const opener = yield* Opener
+
+    const find = Effect.fnUntraced(function*(id: JobId) {
+      const customer = yield* CurrentCustomer
+      const found = yield* windows.job(customer.id, id).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
+      return Option.isNone(found) ? yield* jobNotFound : found.value
+    })
+
+    return handlers.handleAll({
+      job: Effect.fn("LogsHandlers.job")(function*({ params }) {
+        return jobResource(yield* find(params.id))
+      }),
+
+      download: Effect.fn("LogsHandlers.download")(function*({ params }) {
+        const customer = yield* CurrentCustomer
+        const view = yield* find(params.id)
+        const { job, object } = view
+        if (job.state !== "committed" || object === null) return yield* notCommitted(view)
+        const body = yield* Download.open({ origin: customer.origin, customer: customer.id, job: job.id, object }).pipe(
+          Effect.provideService(Opener, opener),
+          Effect.catch(onUnreadable(job.id))
+        )
+        return HttpApiSchema.withHeaders({
+          body,
+          headers: {
+            "content-disposition": `attachment; filename="${fileName(job)}"`,
+            "content-length": String(object.plainSize),
+            etag: `"${object.sha256}"`
+          }
+        })
+      })
+    })
+  })
+)
+
+/** `<zone id>-<start>-<end>.ndjson`, times as `20260101T000000Z`; only letters, digits, `-` and `.`. */
+const fileName = (job: LogJob): string => {
+  const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z").replaceAll(/[-:]/g, "")
+  return `${job.zone}-${time(job.window.from)}-${time(job.window.to)}.ndjson`
+}
+
+const remedies: { readonly [state in LogJob["state"]]: string } = {
+  planned: "Wait, or POST /api/v1/zones/<zone id>/pull; the job shows its last error.",
+  leased: "A worker is at it: ask again in a few seconds.",
+  stored: "The object is stored, its ledger entry is not yet: ask again in a few seconds.",
+  committed: "Ask again.",
+  gap: "The window could not be collected; the gap is recorded in the ledger with its reason.",
+  split: "The window was cut in two: GET /api/v1/zones/<zone id>/logs shows the shorter ones."
+}
+
+const notCommitted = ({ job }: JobView) =>
+  Effect.fail(
+    new JobNotCommitted({
+      state: job.state,
+      detail: `The window's job is in state ${job.state}, so there is nothing to download.`,
+      remedy: remedies[job.state]
+    })
+  )

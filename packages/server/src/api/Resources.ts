@@ -1,0 +1,54 @@
+/**
+ * The domain's zones and jobs as the API shows them.
+ */
+import type { JobResource } from "@rainlogs/core/api/JobResource"
+import type { ZoneResource } from "@rainlogs/core/api/ZonesApi"
+import type { JobView, SourceProgress } from "@rainlogs/core/archive/WindowLedger"
+import type { Zone } from "@rainlogs/core/domain/Zone"
+import { DateTime } from "effect"
+
+const time = DateTime.makeUnsafe
+
+/** A zone with the progress of its sources; `progress` may hold other zones' too. */
+export const zoneResource = (zone: Zone, progress: ReadonlyArray<SourceProgress>): ZoneResource => ({
+  id: zone.id,
+  name: zone.name,
+  cloudflareZoneId: zone.cloudflareZone,
+  // The store writes 0 for a zone that never was known to be collectable.
+  status: zone.status.state === "blocked"
+    ? { ...zone.status, since: zone.status.since === 0 ? null : time(zone.status.since) }
+    : zone.status,
+  createdAt: time(zone.createdAt),
+  sources: progress.filter(({ source }) => source.zone === zone.id).map((part) => ({
+    name: part.source.name,
+    startsAt: time(part.source.startsAt),
+    plannedTo: time(part.plannedTo),
+    oldestUncommitted: part.oldestUncommitted === null ? null : time(part.oldestUncommitted),
+    windows: part.windows,
+    records: part.records,
+    plainBytes: part.plainBytes,
+    storedBytes: part.storedBytes
+  }))
+})
+
+/** A job with what it archived. */
+export const jobResource = ({ entry, gapReason, job, object }: JobView): JobResource => ({
+  id: job.id,
+  zone: job.zone,
+  source: job.sourceName,
+  window: { from: job.window.from, to: job.window.to, start: time(job.window.from), end: time(job.window.to) },
+  state: job.state,
+  records: object?.records ?? null,
+  bytes: object?.plainSize ?? null,
+  storedBytes: object?.size ?? null,
+  sha256: object?.sha256 ?? null,
+  key: object?.key ?? null,
+  fidelity: object?.fidelity ?? null,
+  entry,
+  gapReason,
+  lastError: job.lastError,
+  attempts: job.attempts,
+  notBefore: time(job.notBefore),
+  createdAt: time(job.createdAt),
+  updatedAt: time(job.updatedAt)
+})

@@ -1,0 +1,38 @@
+/**
+ * Everything the server answers, as one layer for an `HttpRouter`.
+ */
+import { Api } from "@rainlogs/core/api/Api"
+import { Layer } from "effect"
+import { HttpServer } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import * as Authorizers from "./Authorizers.ts"
+import * as CustomersHandlers from "./CustomersHandlers.ts"
+import * as Docs from "./Docs.ts"
+import * as LogsHandlers from "./LogsHandlers.ts"
+import * as Metrics from "./Metrics.ts"
+import * as ProblemResponses from "./ProblemResponses.ts"
+import * as RequestValidation from "./RequestValidation.ts"
+import * as SystemHandlers from "./SystemHandlers.ts"
+import * as ZonesHandlers from "./ZonesHandlers.ts"
+
+/** The handlers and middleware of the API, without routes: what an in-memory client needs. */
+export const handlers = Layer.mergeAll(
+  SystemHandlers.layer,
+  CustomersHandlers.layer,
+  ZonesHandlers.layer,
+  LogsHandlers.layer
+).pipe(
+  Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
+)
+
+/**
+ * All routes: the API, `/openapi.json`, `/docs`, `/metrics`. Serve with `HttpRouter.serve(routes)`. Reads
+ * `RAINLOGS_ARCHIVE_DOMAIN`.
+ */
+export const routes = Layer.mergeAll(
+  // No endpoint answers with a file, so the services for that may be the empty ones.
+  HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(Layer.provide([handlers, HttpServer.layerServices])),
+  Docs.layer,
+  Metrics.layer,
+  ProblemResponses.layer
+)

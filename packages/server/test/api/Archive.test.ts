@@ -1,0 +1,339 @@
+/**
+ * The API on the real ports: PostgreSQL, file-system store, ledger, sealer and opener.
+ */
+import { assert, layer } from "@effect/vitest"
+import { JobQueue } from "@rainlogs/core/archive/JobQueue"
+import { Opener } from "@rainlogs/core/archive/Opener"
+import { Planner } from "@rainlogs/core/archive/Planner"
+import { Sealer } from "@rainlogs/core/archive/Sealer"
+import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
+import { Origin } from "@rainlogs/core/domain/Customer"
+import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
+import { emptyObject, type LogObject } from "@rainlogs/core/domain/LogObject"
+import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
+import * as Publisher from "@rainlogs/core/ledger/Publisher"
+import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
+import { Kms } from "@rainlogs/core/secrets/Kms"
+import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
+import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
+import { Context, Effect, Layer, Option, Redacted, Stream } from "effect"
+import { randomBytes } from "node:crypto"
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as TestDatabase from "../TestDatabase.ts"
+import { cloudflareToken, cloudflareZone, newZone } from "./Fixtures.ts"
+import { adminToken } from "./MemoryPorts.ts"
+import * as Server from "./TestServer.ts"
+import { newCustomer, TestServer } from "./TestServer.ts"
+
+class Directory extends Context.Service<Directory, string>()("test/Directory") {
+  static readonly layer = Layer.effect(
+    Directory,
+    Effect.acquireRelease(
+      Effect.sync(() => mkdtempSync(join(tmpdir(), "rainlogs-api-"))),
+      (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+    )
+  )
+}
+
+const source = Layer.mock(CollectionStrategy, {
+  limits: {
+    source: "cloudflare/logpull/http_requests",
+    settleMs: 300_000,
+    horizonMs: 604_800_000,
+    longestWindowMs: 3_600_000,
+    shortestWindowMs: 60_000
+  }
+})
+
+const files = Layer.unwrap(Effect.map(Directory, (directory) =>
+  Layer.mergeAll(
+    ObjectStoreFileSystem.layer(join(directory, "archive")),
+    SignerLocal.layer({ directory: join(directory, "signer") })
+  )))
+
+const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ spool: join(directory, "spool") })))
+
+const Ports = Planner.layer().pipe(
+  Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer(), sealer)),
+  Layer.provideMerge(Layer.mergeAll(
+    CustomerStoreSql.layer,
+    LedgerStoreSql.layer,
+    WindowLedgerSql.layer,
+    files,
+    source,
+    JobQueue.layerMemory,
+    Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
+    AdminToken.layer(Redacted.make(adminToken))
+  )),
+  Layer.provideMerge(Layer.merge(Directory.layer, TestDatabase.layer))
+)
+
+const Live = Server.layer.pipe(Layer.provideMerge(Ports))
+
+/** A customer with a zone whose windows of the last two hours are planned; its jobs, newest first. */
+const newPulledZone = Effect.fnUntraced(function*() {
+  const { request } = yield* TestServer
+  const { id, key, origin } = yield* newCustomer("Alice")
+  const created = yield* request("POST", "/api/v1/zones", {
+    key,
+    body: { name: "example.eu", cloudflareZoneId: cloudflareZone(1), token: cloudflareToken, backfillHours: 2 }
+  })
+  const zone: { id: string } = JSON.parse(created.text)
+  const pulled = yield* request("POST", `/api/v1/zones/${zone.id}/pull`, { key })
+  assert.strictEqual(pulled.status, 202)
+  const { jobs }: { jobs: ReadonlyArray<string> } = JSON.parse(pulled.text)
+  return { customer: CustomerId.make(id), origin, key, zone: zone.id, jobs: jobs.map((job) => JobId.make(job)) }
+})
+
+/** Leases a job and commits its window with the object that `make` makes. */
+const commit = Effect.fnUntraced(function*(
+  customer: CustomerId,
+  job: JobId,
+  lines: Stream.Stream<Uint8Array>
+) {
+  const windows = yield* WindowLedger
+  const sealer = yield* Sealer
+  const now = Date.now()
+  const leased = yield* windows.lease({ customer, job }, "worker", now, now + 60_000)
+  if (Option.isNone(leased)) return yield* Effect.die("the job could not be leased")
+  const { job: { window }, source: { origin, zone } } = leased.value
+  return yield* Effect.scoped(Effect.gen(function*() {
+    const sealed = yield* sealer.seal({
+      origin,
+      customer,
+      chain: zone,
+      job,
+      window,
+      params: null,
+      fidelity: "complete",
+      bytes: lines
+    })
+    yield* sealer.store(sealed)
+    yield* windows.stored(leased.value, sealed.object, now)
+    yield* windows.commit(leased.value, sealed.object, now)
+    return sealed.object
+  }))
+})
+
+/** About 5 MB of lines that do not compress away: several frames. */
+const lines = Array.from(
+  { length: 5000 },
+  (_, index) => `{"n":${index},"r":"${randomBytes(375).toString("base64")}"}\n`
+)
+const content = Buffer.from(lines.join(""))
+const contentStream = Stream.fromIterable(lines.map((line) => Buffer.from(line)))
+
+const fileOf = Effect.fnUntraced(function*(object: LogObject) {
+  return join(yield* Directory, "archive", object.key ?? "")
+})
+
+const download = Effect.fnUntraced(function*(job: JobId, key: string) {
+  const { url } = yield* TestServer
+  return yield* Effect.promise(async () => {
+    const response = await fetch(`${url}/api/v1/logs/jobs/${job}/download`, {
+      headers: { authorization: `Bearer ${key}` }
+    })
+    const parts: Array<Uint8Array> = []
+    try {
+      for await (const part of response.body ?? []) parts.push(part)
+    } catch {
+      return { status: response.status, outcome: "broken" as const, body: Buffer.concat(parts) }
+    }
+    return { status: response.status, outcome: "whole" as const, body: Buffer.concat(parts) }
+  })
+})
+
+layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on real ports", (it) => {
+  it.effect("a new customer's ledger begins with genesis and policy", () =>
+    Effect.gen(function*() {
+      const { id, origin } = yield* newCustomer("Alice")
+      const ledger = yield* LedgerStore
+      const snapshot = yield* ledger.snapshot({ customer: CustomerId.make(id), origin: Origin.make(origin) })
+      assert.strictEqual(snapshot.size, 2)
+    }))
+
+  it.effect("a pulled zone's windows tile the backfill, and pages of any size join to the same list", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const { jobs, key, zone } = yield* newPulledZone()
+      assert.isAbove(jobs.length, 1)
+      const seen: Array<{ id: string; window: { from: number; to: number } }> = []
+      let next: string | null = ""
+      while (next !== null) {
+        const path: string = `/api/v1/zones/${zone}/logs?limit=2${next === "" ? "" : `&before=${next}`}`
+        const page: { jobs: typeof seen; next: string | null } = JSON.parse((yield* request("GET", path, { key })).text)
+        seen.push(...page.jobs)
+        next = page.next
+      }
+      assert.deepStrictEqual(seen.map(({ id }) => id), jobs)
+      for (const [index, job] of seen.entries()) {
+        if (index > 0) assert.strictEqual(job.window.to, seen[index - 1]?.window.from)
+      }
+      const shown: { sources: ReadonlyArray<{ windows: { planned: number } }> } = JSON.parse(
+        (yield* request("GET", `/api/v1/zones/${zone}`, { key })).text
+      )
+      assert.strictEqual(shown.sources[0]?.windows.planned, jobs.length)
+    }))
+
+  it.effect("a download of an object of several frames is the lines that were sealed", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const { customer, jobs, key } = yield* newPulledZone()
+      const [job] = jobs
+      assert.isDefined(job)
+      const object = yield* commit(customer, job, contentStream)
+      const shown = JSON.parse((yield* request("GET", `/api/v1/logs/jobs/${job}`, { key })).text)
+      assert.deepInclude(shown, {
+        state: "committed",
+        records: lines.length,
+        bytes: content.length,
+        sha256: object.sha256,
+        key: object.key,
+        entry: { leafIndex: 2, seq: 0 }
+      })
+      const whole = yield* download(job, key)
+      assert.strictEqual(whole.outcome, "whole")
+      assert.isTrue(whole.body.equals(content))
+    }))
+
+  it.effect("an object with a flipped bit, a missing tail or added bytes is never a whole answer", () =>
+    Effect.gen(function*() {
+      const { customer, jobs, key } = yield* newPulledZone()
+      const [job] = jobs
+      assert.isDefined(job)
+      const object = yield* commit(customer, job, contentStream)
+      const path = yield* fileOf(object)
+      const good = readFileSync(path)
+      chmodSync(path, 0o600)
+      const flips = Array.from({ length: 12 }, (_, index) => Math.floor(index * (good.length - 1) / 11))
+      const damages = [
+        ...flips.map((at) => {
+          const bad = Buffer.from(good)
+          bad[at] = (bad[at] ?? 0) ^ 1
+          return bad
+        }),
+        good.subarray(0, good.length - 1),
+        good.subarray(0, 100_000),
+        Buffer.alloc(0),
+        Buffer.concat([good, Buffer.from([0])])
+      ]
+      for (const bad of damages) {
+        writeFileSync(path, bad)
+        const answer = yield* download(job, key)
+        assert.isTrue(answer.status === 500 || answer.outcome === "broken")
+        if (answer.status === 200) assert.isTrue(content.subarray(0, answer.body.length).equals(answer.body))
+      }
+      rmSync(path)
+      assert.strictEqual((yield* download(job, key)).status, 500)
+      writeFileSync(path, good)
+      assert.isTrue((yield* download(job, key)).body.equals(content))
+    }))
+
+  it.effect("an empty window is an empty answer", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const { customer, jobs, key } = yield* newPulledZone()
+      const [job] = jobs
+      assert.isDefined(job)
+      yield* commit(customer, job, Stream.empty)
+      const shown = JSON.parse((yield* request("GET", `/api/v1/logs/jobs/${job}`, { key })).text)
+      assert.deepInclude(shown, { state: "committed", records: 0, bytes: 0, sha256: emptyObject, key: null })
+      const answer = yield* request("GET", `/api/v1/logs/jobs/${job}/download`, { key })
+      assert.strictEqual(answer.status, 200)
+      assert.strictEqual(answer.text, "")
+      assert.strictEqual(answer.headers.get("content-length"), "0")
+    }))
+
+  it.effect("a gap shows its reason and cannot be downloaded", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const windows = yield* WindowLedger
+      const planner = yield* Planner
+      const { customer, jobs, key, zone } = yield* newPulledZone()
+      const oldest = jobs.at(-1)
+      assert.isDefined(oldest)
+      const job = yield* windows.job(customer, oldest)
+      const timeline = (yield* windows.timelines).find(({ source }) => source.zone === zone)
+      if (Option.isNone(job) || timeline === undefined) return yield* Effect.die("no job, or no timeline")
+      yield* planner.declareGap({
+        source: timeline.source,
+        range: job.value.job.window,
+        reason: "expired",
+        detail: "the test says so"
+      })
+      const page: { jobs: ReadonlyArray<{ id: string; state: string; gapReason: string | null }> } = JSON.parse(
+        (yield* request("GET", `/api/v1/zones/${zone}/logs`, { key })).text
+      )
+      const gap = page.jobs.at(-1)
+      assert.isDefined(gap)
+      assert.strictEqual(gap.state, "gap")
+      assert.strictEqual(gap.gapReason, "expired")
+      const answer = yield* request("GET", `/api/v1/logs/jobs/${gap.id}/download`, { key })
+      assert.strictEqual(answer.status, 409)
+      assert.strictEqual(JSON.parse(answer.text).state, "gap")
+    }))
+
+  it.effect("a zone posted 20 times at once is created once", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const { key } = yield* newCustomer("Alice")
+      const body = { name: "example.eu", cloudflareZoneId: cloudflareZone(7), token: cloudflareToken }
+      const answers = yield* Effect.forEach(
+        Array.from({ length: 20 }),
+        () => request("POST", "/api/v1/zones", { key, body }),
+        { concurrency: "unbounded" }
+      )
+      const count = (status: number) => answers.filter((answer) => answer.status === status).length
+      assert.deepStrictEqual([count(201), count(409)], [1, 19])
+    }))
+
+  it.effect("another customer's zones, jobs and lines answer exactly like ids that do not exist", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      const alice = yield* newPulledZone()
+      const [job] = alice.jobs
+      assert.isDefined(job)
+      yield* commit(alice.customer, job, contentStream)
+      const mallory = yield* newCustomer("Mallory")
+      yield* newZone(mallory.key)
+      const nowhere = "00000000-0000-4000-8000-000000000000"
+      for (
+        const [method, path, id] of [
+          ["GET", "/api/v1/zones/{}", alice.zone],
+          ["POST", "/api/v1/zones/{}/pull", alice.zone],
+          ["GET", "/api/v1/zones/{}/logs", alice.zone],
+          ["GET", "/api/v1/logs/jobs/{}", job],
+          ["GET", "/api/v1/logs/jobs/{}/download", job]
+        ] as const
+      ) {
+        const theirs = yield* request(method, path.replace("{}", id), { key: mallory.key })
+        const none = yield* request(method, path.replace("{}", nowhere), { key: mallory.key })
+        assert.strictEqual(theirs.status, 404, path)
+        assert.strictEqual(theirs.text, none.text, path)
+        const own = yield* request(method, path.replace("{}", id), { key: alice.key })
+        assert.include([200, 202], own.status, path)
+      }
+      const zones = (yield* request("GET", "/api/v1/zones", { key: mallory.key })).text
+      assert.notInclude(zones, alice.zone)
+    }))
+
+  it.effect("health counts zones, ledgers and what is not yet published", () =>
+    Effect.gen(function*() {
+      const { request } = yield* TestServer
+      yield* newPulledZone()
+      yield* Effect.sleep("1100 millis")
+      const health = JSON.parse((yield* request("GET", "/health")).text)
+      assert.isAbove(health.zones.active, 0)
+      assert.strictEqual(health.zones.blocked, 0)
+      assert.isAbove(health.ledgers.count, 0)
+      assert.isAbove(health.queue.waiting, 0)
+    }))
+})

@@ -1,0 +1,58 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Api } from "@rainlogs/core/api/Api"
+import { OpenApi } from "effect/http-api"
+import { readFileSync } from "node:fs"
+
+const document = OpenApi.fromApi(Api)
+const methods = ["get", "post", "put", "patch", "delete"] as const
+const operations = Object.entries(document.paths).flatMap(([path, item]) =>
+  methods.flatMap((method) => {
+    const operation = item[method]
+    return operation === undefined ? [] : [{ name: `${method} ${path}`, operation }]
+  })
+)
+
+describe("the OpenAPI document", () => {
+  it("is the committed one; node scripts/openapi.ts writes it", () => {
+    const committed = readFileSync(new URL("../../../../docs/openapi.json", import.meta.url), "utf8")
+    assert.deepStrictEqual(JSON.parse(committed), JSON.parse(JSON.stringify(document)))
+  })
+
+  it("has every endpoint, each with a summary and a description", () => {
+    assert.deepStrictEqual(operations.map(({ name }) => name).sort(), [
+      "get /api/v1/logs/jobs/{id}",
+      "get /api/v1/logs/jobs/{id}/download",
+      "get /api/v1/zones",
+      "get /api/v1/zones/{id}",
+      "get /api/v1/zones/{id}/logs",
+      "get /health",
+      "post /api/v1/zones",
+      "post /api/v1/zones/{id}/pull",
+      "post /customers"
+    ])
+    for (const { name, operation } of operations) {
+      assert.isNotEmpty(operation.summary, name)
+      assert.isNotEmpty(operation.description, name)
+    }
+  })
+
+  it("demands a key everywhere but for health", () => {
+    for (const { name, operation } of operations) {
+      const expected = name === "get /health" ? [] : name === "post /customers" ? ["adminToken"] : ["apiKey"]
+      assert.deepStrictEqual(operation.security.flatMap((requirement) => Object.keys(requirement)), expected, name)
+      assert.strictEqual("401" in operation.responses, expected.length > 0, name)
+    }
+  })
+
+  it("answers every failure with a problem whose type is a URN of ours", () => {
+    for (const { name, operation } of operations) {
+      for (const [status, response] of Object.entries(operation.responses)) {
+        if (Number(status) < 400) continue
+        assert.deepStrictEqual(Object.keys(response.content ?? {}), ["application/problem+json"], `${name} ${status}`)
+      }
+    }
+    const types = JSON.stringify(document.components.schemas).match(/"urn:rainlogs:problem:[a-z-]+"/g) ?? []
+    assert.isAbove(types.length, 10)
+    assert.strictEqual(new Set(types).size, types.length, "two problems share a type")
+  })
+})

@@ -1,0 +1,150 @@
+import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
+import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { makeOrigin } from "@rainlogs/core/domain/Customer"
+import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import type { Zone } from "@rainlogs/core/domain/Zone"
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Option } from "effect"
+import { SqlClient } from "effect/sql"
+import { randomBytes, randomUUID } from "node:crypto"
+import { withCustomer } from "../../src/database/Tenant.ts"
+import { digest, Live, live, makeCustomer, makeOne, start } from "./fixtures.ts"
+
+const zoneOf = (customer: CustomerId): Zone => ({
+  id: ZoneId.make(randomUUID()),
+  customer,
+  name: "shop.example.com",
+  cloudflareZone: CloudflareZoneId.make(randomBytes(16).toString("hex")),
+  status: { state: "active" },
+  createdAt: start
+})
+
+const token = { kek: "kek-7", bytes: new Uint8Array(60).fill(7) }
+const source = { name: "cloudflare/logpull/http_requests", startsAt: start, windowMs: 300_000 }
+
+describe("CustomerStoreSql", { timeout: 60_000 }, () => {
+  layer(Live, live)((it) => {
+    it.effect("finds a customer by the prefix of its key, and by its id", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const id = CustomerId.make(randomUUID())
+        const customer = { id, name: "Žluťoučký kůň s.r.o.", origin: makeOrigin("archive.example.eu", id), createdAt: start }
+        const prefix = `rl_${id}`
+        yield* store.create(customer, { prefix, sha256: digest("secret") })
+        assert.deepStrictEqual(yield* store.authenticate(prefix), Option.some({ customer, sha256: digest("secret") }))
+        assert.deepStrictEqual(yield* store.customer(id), Option.some(customer))
+        assert.isTrue(Option.isNone(yield* store.authenticate("rl_unknown")))
+        assert.isTrue(Option.isNone(yield* store.customer(CustomerId.make(randomUUID()))))
+      }))
+
+    it.effect("a revoked key finds nobody", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const sql = yield* SqlClient.SqlClient
+        const id = CustomerId.make(randomUUID())
+        const customer = { id, name: "x", origin: makeOrigin("archive.example.eu", id), createdAt: start }
+        yield* store.create(customer, { prefix: `rl_${id}`, sha256: digest("secret") })
+        yield* sql`UPDATE api_keys SET revoked_ms = ${start}`.pipe(withCustomer(id))
+        assert.isTrue(Option.isNone(yield* store.authenticate(`rl_${id}`)))
+      }))
+
+    it.effect("a customer or key prefix that exists is refused, and nothing half is left", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const first = yield* makeCustomer
+        const prefix = `rl_${first.id}`
+        const again = yield* Effect.flip(store.create(first, { prefix, sha256: digest("x") }))
+        assert.include(again.detail, "rejected: SQLSTATE 23505: constraint customers_pkey")
+        const id = CustomerId.make(randomUUID())
+        const second = { ...first, id, origin: makeOrigin("archive.example.eu", id) }
+        const taken = yield* makeCustomer
+        yield* store.create(second, { prefix, sha256: digest("x") })
+        const third = CustomerId.make(randomUUID())
+        const error = yield* Effect.flip(
+          store.create({ ...taken, id: third, origin: makeOrigin("archive.example.eu", third) }, { prefix, sha256: digest("x") })
+        )
+        assert.include(error.detail, "constraint api_keys_pkey")
+        assert.isTrue(Option.isNone(yield* store.customer(third)))
+      }))
+
+    it.effect("a zone comes back with its sealed token and a timeline that starts where asked", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const customer = yield* makeCustomer
+        const zone = zoneOf(customer.id)
+        yield* store.createZone(zone, token, source)
+        assert.deepStrictEqual(yield* store.zone(customer.id, zone.id), Option.some({ zone, token }))
+        assert.deepStrictEqual(yield* store.zones(customer.id), [zone])
+        const [timeline] = yield* (yield* WindowLedger).timelinesOf(customer.id, zone.id)
+        assert.isDefined(timeline)
+        assert.deepStrictEqual(timeline, {
+          source: {
+            id: timeline.source.id,
+            customer: customer.id,
+            origin: customer.origin,
+            zone: zone.id,
+            name: "cloudflare/logpull/http_requests",
+            startsAt: start,
+            windowMs: 300_000
+          },
+          plannedTo: start
+        })
+      }))
+
+    it.effect("the same Cloudflare zone twice is ZoneExists for one customer, and fine for two", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const customer = yield* makeCustomer
+        const zone = zoneOf(customer.id)
+        yield* store.createZone(zone, token, source)
+        const twice = { ...zone, id: ZoneId.make(randomUUID()) }
+        const error = yield* Effect.flip(store.createZone(twice, token, source))
+        assert.deepStrictEqual(error, new ZoneExists({ cloudflareZone: zone.cloudflareZone }))
+        assert.strictEqual((yield* store.zones(customer.id)).length, 1)
+        const other = yield* makeCustomer
+        yield* store.createZone({ ...zone, id: ZoneId.make(randomUUID()), customer: other.id }, token, source)
+      }))
+
+    it.effect("a zone is blocked since it was last known to be collectable, and stays so until it is unblocked", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const { customer, source } = yield* makeOne
+        const block = (reason: "retention-off" | "unauthorised") =>
+          store.block(customer.id, source.zone, { reason, remedy: "switch it on" })
+        const status = Effect.map(store.zone(customer.id, source.zone), (found) => Option.getOrThrow(found).zone.status)
+        yield* block("retention-off")
+        assert.deepStrictEqual(yield* status, {
+          state: "blocked",
+          reason: "retention-off",
+          since: 0,
+          remedy: "switch it on"
+        })
+        assert.deepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone })
+        yield* store.unblock(customer.id, source.zone)
+        assert.deepStrictEqual(yield* status, { state: "active" })
+        assert.notDeepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone })
+
+        yield* store.checked(customer.id, source.zone, start)
+        yield* store.checked(customer.id, source.zone, start + 59_999)
+        yield* block("retention-off")
+        assert.deepInclude(yield* status, { since: start })
+        yield* store.checked(customer.id, source.zone, start + 120_000)
+        yield* block("unauthorised")
+        assert.deepInclude(yield* status, { reason: "unauthorised", since: start })
+        yield* store.unblock(customer.id, source.zone)
+        yield* block("unauthorised")
+        assert.deepInclude(yield* status, { since: start + 120_000 })
+      }))
+
+    it.effect("blocking a zone that is not there, or not the customer's, is an error", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const { source } = yield* makeOne
+        const other = yield* makeCustomer
+        const error = yield* Effect.flip(store.block(other.id, source.zone, { reason: "unauthorised", remedy: "r" }))
+        assert.include(error.detail, "there is no zone")
+        assert.include((yield* Effect.flip(store.unblock(other.id, source.zone))).detail, "there is no zone")
+        assert.isTrue(Option.isNone(yield* store.zone(other.id, source.zone)))
+      }))
+  })
+})

@@ -1,0 +1,137 @@
+/**
+ * Reads an archive from a directory (Node, Bun, Deno). Never follows a path or a symbolic link out of the directory.
+ */
+import { createHash } from "node:crypto"
+import { constants } from "node:fs"
+import { type FileHandle, open, opendir, realpath, stat } from "node:fs/promises"
+import { join, sep } from "node:path"
+import type { ArchiveFile, ArchiveReader, ObjectDigest } from "../ArchiveReader.ts"
+
+/** A key or a symbolic link leads out of the archive's directory, or to something that is no regular file. */
+export class UnsafePathError extends Error {
+  override readonly name = "UnsafePathError"
+  readonly key: string
+
+  constructor(key: string, reason: string) {
+    super(`${key}: ${reason}; remove it or copy the archive without it, then verify again`)
+    this.key = key
+  }
+}
+
+/** The directory cannot be opened; the message says what to do. */
+export class ArchiveNotFoundError extends Error {
+  override readonly name = "ArchiveNotFoundError"
+}
+
+const chunkBytes = 1024 * 1024
+// read() is for checkpoints, tiles, bundles and documents; the largest legal bundle is a little under 16 MiB + 1 KiB.
+const maxReadBytes = 32 * 1024 * 1024
+
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR")
+
+/** Opens the directory `root` as an archive; rejects with {@link ArchiveNotFoundError} when it is none. */
+export const openDirectory = async (root: string): Promise<ArchiveReader> => {
+  const base = await resolveRoot(root)
+  const inside = (path: string) => path === base || path.startsWith(base.endsWith(sep) ? base : base + sep)
+
+  // The real path of a key, or null when nothing is there.
+  const resolve = async (key: string): Promise<string | null> => {
+    const segments = key.split("/")
+    if (segments.some((segment) => segment === "" || segment === "." || segment === ".." || /[\\\0]/.test(segment))) {
+      throw new UnsafePathError(key, "the path leads out of the archive")
+    }
+    try {
+      const path = await realpath(join(base, ...segments))
+      if (!inside(path)) throw new UnsafePathError(key, "a symbolic link leads out of the archive")
+      return path
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
+  const withFile = async <Value>(key: string, use: (file: FileHandle, size: number) => Promise<Value>) => {
+    const path = await resolve(key)
+    if (path === null) return null
+    // Non-blocking, so that a named pipe is refused instead of waited for.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      const info = await file.stat()
+      if (!info.isFile()) throw new UnsafePathError(key, "not a regular file")
+      return await use(file, info.size)
+    } finally {
+      await file.close()
+    }
+  }
+
+  return {
+    list: (prefix) => listFiles(prefix, base, resolve),
+    read: (key) =>
+      withFile(key, async (file, size) => {
+        if (size > maxReadBytes) throw new UnsafePathError(key, `${size} bytes, the limit is ${maxReadBytes}`)
+        return new Uint8Array(await file.readFile())
+      }),
+    hash: (key, onBytes) => withFile(key, (file) => hashFile(file, onBytes))
+  }
+}
+
+const resolveRoot = async (root: string): Promise<string> => {
+  try {
+    const path = await realpath(root)
+    if ((await stat(path)).isDirectory()) return path
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    throw new ArchiveNotFoundError(`${root} does not exist; give the directory that holds "logs" and "integrity"`)
+  }
+  throw new ArchiveNotFoundError(`${root} is not a directory; give the directory that holds "logs" and "integrity"`)
+}
+
+const hashFile = async (file: FileHandle, onBytes?: (bytes: number) => void): Promise<ObjectDigest> => {
+  const hash = createHash("sha256")
+  const buffer = Buffer.allocUnsafe(chunkBytes)
+  let size = 0
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, chunkBytes, null)
+    if (bytesRead === 0) break
+    hash.update(buffer.subarray(0, bytesRead))
+    size += bytesRead
+    onBytes?.(bytesRead)
+  }
+  return { size, sha256: hash.digest("hex") }
+}
+
+async function* listFiles(
+  prefix: string,
+  base: string,
+  resolve: (key: string) => Promise<string | null>
+): AsyncGenerator<ArchiveFile> {
+  const directory = prefix.slice(0, prefix.lastIndexOf("/") + 1)
+  yield* listDirectory(directory)
+
+  async function* listDirectory(below: string): AsyncGenerator<ArchiveFile> {
+    const path = below === "" ? base : await resolve(below.slice(0, -1))
+    if (path === null) return
+    let entries
+    try {
+      entries = await opendir(path)
+    } catch (error) {
+      if (isMissing(error)) return
+      throw error
+    }
+    for await (const entry of entries) {
+      const key = `${below}${entry.name}`
+      if (!key.startsWith(prefix) && !prefix.startsWith(`${key}/`)) continue
+      const target = entry.isSymbolicLink() ? await resolve(key) : join(path, entry.name)
+      if (target === null) continue
+      const info = await stat(target)
+      if (info.isDirectory()) {
+        // A link to a directory above itself would never end.
+        if (entry.isSymbolicLink()) throw new UnsafePathError(key, "a symbolic link to a directory")
+        yield* listDirectory(`${key}/`)
+      } else if (info.isFile()) {
+        yield { key, size: info.size }
+      }
+    }
+  }
+}

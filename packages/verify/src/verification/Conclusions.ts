@@ -1,0 +1,159 @@
+/**
+ * What follows once everything was read: which heads are missing, what a missing object means, whether the clock signed,
+ * and what this version leaves open.
+ */
+import type { ArchiveReader } from "../ArchiveReader.ts"
+import type { Verify } from "../Ed25519.ts"
+import { checkpointArchivePath, ledgersPrefix } from "../Layout.ts"
+import { verifyNote } from "../Note.ts"
+import type { SourceCoverage } from "../Report.ts"
+import { printVerifierKey, sameKey, type VerifierKey } from "../VerifierKey.ts"
+import type { SignedHead } from "./CheckpointNotes.ts"
+import type { ControlChain } from "./ControlChain.ts"
+import type { Coverage } from "./Coverage.ts"
+import type { Findings } from "./Findings.ts"
+import type { Heartbeats } from "./Heartbeats.ts"
+import type { LedgerFiles } from "./LedgerFiles.ts"
+import type { MissingObject } from "./Objects.ts"
+
+/** There is no ledger of the key's origin: say whether there is another one. */
+export const reportNoLedger = async (reader: ArchiveReader, origin: string, findings: Findings): Promise<void> => {
+  for await (const file of reader.list(`${ledgersPrefix}/`)) {
+    const detail = `the archive holds no ledger of ${origin}, but another one; give the key of the ledger it holds`
+    findings.add({ code: "UNKNOWN_KEY", severity: "inconclusive", detail, key: file.key })
+    break
+  }
+  const detail = `there is no ledger of ${origin} in this archive`
+  findings.add({ code: "NOTHING_VERIFIED", severity: "inconclusive", detail })
+}
+
+/** Which signed heads should be there and are not. */
+export const reportHeads = (
+  files: LedgerFiles,
+  served: SignedHead | null,
+  archived: ReadonlyMap<number, SignedHead>,
+  findings: Findings
+): void => {
+  const largest = Math.max(-1, ...archived.keys())
+  if (files.checkpoint === null) {
+    // The first publication may have been interrupted before its last step.
+    const detail = "there is no served checkpoint: never published, or taken away"
+    const key = `${files.prefix}/checkpoint`
+    findings.add({ code: "CHECKPOINT_MISSING", severity: "inconclusive", detail, key })
+  }
+  if (served !== null && !files.archivedCheckpoints.has(served.checkpoint.size)) {
+    const key = `${files.prefix}/${checkpointArchivePath(served.checkpoint.size)}`
+    const detail = "the served checkpoint's archived copy, written before it, is missing"
+    findings.add({ code: "CHECKPOINT_MISSING", detail, key })
+  }
+  if (served !== null && largest > served.checkpoint.size) {
+    const detail =
+      `the served checkpoint is of ${served.checkpoint.size} entries, but the log has signed ${largest}; ` +
+      "verified up to the latter"
+    findings.add({ code: "CHECKPOINT_BEHIND", severity: "notice", detail, key: served.key })
+  }
+  if (Math.max(largest, served?.checkpoint.size ?? 0) <= 0) {
+    const detail = "no valid signed head covers any entry"
+    findings.add({ code: "NOTHING_VERIFIED", severity: "inconclusive", detail })
+  }
+}
+
+/** An object that is not stored: deleted without a tombstone, or under one that this version does not judge. */
+export const reportMissingObject = (missing: MissingObject, control: ControlChain, findings: Findings): void => {
+  const { chain, seq, key } = missing
+  const tombstone = control.tombstone(missing)
+  if (tombstone === null) {
+    const detail = "the object is missing and no tombstone names it"
+    findings.add({ code: "UNAUTHORISED_DELETION", chain, seq, detail, key })
+  } else if (tombstone.done) {
+    const detail = "the object is missing under a tombstone, whose authority this version does not evaluate"
+    findings.add({ code: "DELETION_NOT_EVALUATED", severity: "inconclusive", chain, seq, detail, key })
+  } else {
+    const detail = "the object is missing; a tombstone announces its deletion but none reports it done"
+    findings.add({ code: "DELETION_INCOMPLETE", severity: "inconclusive", chain, seq, detail, key })
+  }
+}
+
+/** The clock named in genesis must have cosigned the served checkpoint; answers its time in ms, or null. */
+export const checkClock = (
+  served: SignedHead,
+  control: ControlChain,
+  trust: { readonly keys: ReadonlyArray<VerifierKey>; readonly verifySignature: Verify },
+  findings: Findings
+): number | null => {
+  const { keys, verifySignature } = trust
+  const clock = control.genesis?.clock
+  const { key } = served
+  if (clock === undefined) {
+    const detail = "the clock's key is not known, because no genesis document was read"
+    findings.add({ code: "UNKNOWN_KEY", severity: "inconclusive", detail, key })
+    return null
+  }
+  const given = keys.find((candidate) => candidate.type === 4 && candidate.name === clock.name)
+  if (given !== undefined && !sameKey(given, clock)) {
+    const [expected, actual] = [printVerifierKey(given), printVerifierKey(clock)]
+    const detail = "the genesis document names another clock key than the given one"
+    findings.add({ code: "GENESIS_MISMATCH", chain: "control", seq: 0, detail, expected, actual })
+  }
+  const { bad, timestamps } = verifyNote(served.note, [clock], verifySignature)
+  const seconds = timestamps.get(clock)
+  if (bad.length > 0) findings.add({ code: "BAD_SIGNATURE", detail: "the clock's cosignature is invalid", key })
+  else if (seconds === undefined) {
+    findings.add({ code: "UNSIGNED", detail: "the checkpoint carries no cosignature of the ledger's clock", key })
+  }
+  return seconds === undefined ? null : seconds * 1000
+}
+
+/** Files that are no part of the layout: nothing vouches for them. */
+export const reportUnaccounted = (files: LedgerFiles, findings: Findings): void => {
+  for (const path of files.unknown) {
+    const detail = "a file that the ledger's layout does not know; nothing vouches for it"
+    findings.add({ code: "UNACCOUNTED_FILE", severity: "notice", detail, key: `${files.prefix}/${path}` })
+  }
+}
+
+/** COMPLETENESS as of the head time (ms, null without entries); answers the coverage of every source. */
+export const concludeCompleteness = (
+  headTime: number | null,
+  rooms: {
+    readonly control: ControlChain
+    readonly coverage: Coverage
+    readonly findings: Findings
+    readonly heartbeats: Heartbeats
+  }
+): Array<SourceCoverage> => {
+  const { control, coverage, findings, heartbeats } = rooms
+  const open = (code: string, detail: string) =>
+    findings.add({ code, question: "completeness", severity: "inconclusive", detail })
+  if (headTime === null) {
+    open("NOTHING_VERIFIED", "no entry was verified")
+    return []
+  }
+  heartbeats.finish(headTime)
+  const sources = coverage.finish(headTime)
+  if (sources.length === 0) open("NOTHING_VERIFIED", "the ledger states no window and no gap of any source")
+  if (control.policies === 0) open("POLICY_MISSING", "no policy states how often the ledger must beat")
+  if (!findings.passes("integrity")) {
+    open("INTEGRITY_NOT_PROVEN", "the statements rest on a ledger whose integrity is not proven")
+  }
+  return sources
+}
+
+/** The two questions that this version leaves open, and why. */
+export const reportUnevaluated = (control: ControlChain, files: LedgerFiles, findings: Findings): void => {
+  const anchored = control.anchored > 0 || files.anchors > 0
+  findings.add({
+    code: anchored ? "ANCHORS_NOT_EVALUATED" : "NO_ANCHOR",
+    question: "anchoring",
+    severity: "inconclusive",
+    detail: anchored
+      ? "there are anchors, which this version does not evaluate"
+      : "nothing outside the archive attests the time or the head of this ledger"
+  })
+  findings.add({
+    code: "ERASURES_NOT_EVALUATED",
+    question: "erasures",
+    severity: "inconclusive",
+    detail: "this version does not evaluate tombstones, holds and retention"
+  })
+}

@@ -1,0 +1,164 @@
+/**
+ * One pass over all entries under the signed head: leaves into the tree, links into the chains, objects and documents to
+ * their rooms, and the root compared at every signed size.
+ */
+import type { ArchiveReader } from "../ArchiveReader.ts"
+import * as Base64 from "../Base64.ts"
+import * as Bytes from "../Bytes.ts"
+import { type Entry, parseEntry } from "../Entry.ts"
+import { MalformedError } from "../Malformed.ts"
+import { CompactRange, leafHash } from "../Merkle.ts"
+import type { ChainReplay } from "./ChainReplay.ts"
+import type { SignedHead } from "./CheckpointNotes.ts"
+import type { ControlChain } from "./ControlChain.ts"
+import type { Coverage } from "./Coverage.ts"
+import { type EntryRun, readEntries } from "./EntryBundles.ts"
+import type { Findings } from "./Findings.ts"
+import type { LedgerFiles } from "./LedgerFiles.ts"
+import type { Objects } from "./Objects.ts"
+import type { Parameters } from "./Parameters.ts"
+import { type LeafDifference, Tiles } from "./Tiles.ts"
+
+/** The rooms a replay walks through. */
+export interface ReplayRooms {
+  readonly reader: ArchiveReader
+  readonly files: LedgerFiles
+  readonly findings: Findings
+  readonly chains: ChainReplay
+  readonly control: ControlChain
+  readonly objects: Objects
+  readonly parameters: Parameters
+  readonly coverage: Coverage
+  /** Signed heads by tree size; each one's root is compared when the replay reaches it. */
+  readonly heads: ReadonlyMap<number, ReadonlyArray<SignedHead>>
+  readonly onEntries: (entries: number) => void
+}
+
+/** What a replay ends with. */
+export interface ReplayResult {
+  /** Entries replayed, fewer than the head signs when some are missing. */
+  readonly entries: number
+  /** Largest entry time, ms; null without entries. */
+  readonly headTime: number | null
+  readonly tiles: number
+}
+
+interface LeafName {
+  readonly chain: string
+  readonly seq: number
+}
+
+/** Replays entries 0 to `size` − 1. */
+export class Replay {
+  readonly #rooms: ReplayRooms
+  readonly #tree = CompactRange.empty()
+  readonly #tiles: Tiles
+  readonly #suspectLeaves: Array<{ readonly difference: LeafDifference; readonly name: LeafName | undefined }> = []
+  readonly #differing: Array<{ readonly head: SignedHead; readonly root: Uint8Array }> = []
+  /** Largest signed size whose root the entries reach. */
+  #agreeingSize: number | null = null
+  #headTime: number | null = null
+
+  constructor(rooms: ReplayRooms) {
+    this.#rooms = rooms
+    this.#tiles = new Tiles(rooms)
+  }
+
+  /** Runs the pass. */
+  async run(size: number): Promise<ReplayResult> {
+    for (const head of this.#rooms.heads.get(0) ?? []) this.#compareRoot(head)
+    let last: { names: Array<LeafName | undefined>; start: number } = { names: [], start: 0 }
+    for await (const run of readEntries(this.#rooms, size)) {
+      last = { names: await this.#addRun(run), start: run.start }
+      this.#keepDifferences(await this.#tiles.checkFull(), last)
+      this.#rooms.onEntries(this.#tree.size)
+    }
+    this.#keepDifferences(await this.#tiles.checkPartial(), last)
+    this.#rooms.chains.finish()
+    this.#reportRoots()
+    this.#reportLeafDifferences(this.#agreeingSize === size)
+    return { entries: this.#tree.size, headTime: this.#headTime, tiles: this.#tiles.checked }
+  }
+
+  async #addRun(run: EntryRun): Promise<Array<LeafName | undefined>> {
+    const names: Array<LeafName | undefined> = []
+    for (const bytes of run.entries) {
+      const index = this.#tree.size
+      this.#tree.append(leafHash(bytes), this.#tiles.onNode)
+      const entry = this.#parse(bytes, index)
+      names.push(entry === null ? undefined : { chain: entry.chain, seq: entry.seq })
+      if (entry !== null) await this.#addEntry(entry, index)
+      for (const head of this.#rooms.heads.get(this.#tree.size) ?? []) this.#compareRoot(head)
+    }
+    return names
+  }
+
+  #parse(bytes: Uint8Array, index: number): Entry | null {
+    try {
+      return parseEntry(bytes)
+    } catch (error) {
+      if (!(error instanceof MalformedError)) throw error
+      const detail = `leaf ${index}: ${error.message}`
+      this.#rooms.findings.add({ code: "MALFORMED_ENTRY", severity: "malformed", detail })
+      return null
+    }
+  }
+
+  async #addEntry(entry: Entry, index: number): Promise<void> {
+    const { chains, control, coverage, objects, parameters } = this.#rooms
+    if (index === 0 && entry.kind !== "genesis") {
+      const detail = "the ledger does not begin with a genesis entry"
+      this.#rooms.findings.add({ code: "GENESIS_MISMATCH", chain: entry.chain, seq: entry.seq, detail })
+    }
+    this.#headTime = Math.max(this.#headTime ?? 0, entry.time)
+    if (entry.kind === "object") {
+      chains.add(entry)
+      coverage.addObject(entry, await parameters.horizon(entry))
+      await objects.add(entry)
+    } else {
+      // Only heartbeats look at the position; listing the heads of all chains is not free.
+      const heads = entry.kind === "heartbeat" ? chains.heads() : []
+      chains.add(entry)
+      await control.add(entry, { treeSize: index, heads })
+    }
+  }
+
+  #compareRoot(head: SignedHead): void {
+    const root = this.#tree.root()
+    if (Bytes.equal(root, head.checkpoint.root)) this.#agreeingSize = head.checkpoint.size
+    else this.#differing.push({ head, root })
+  }
+
+  // Another root below a signed size the entries do reach is a second history signed by the log itself.
+  #reportRoots(): void {
+    for (const { head, root } of this.#differing) {
+      const { size } = head.checkpoint
+      const code = this.#agreeingSize !== null && this.#agreeingSize >= size ? "EQUIVOCATION" : "ROOT_MISMATCH"
+      const detail = code === "EQUIVOCATION"
+        ? `the log signed two histories: this head of ${size} entries, and another one that the entries agree with`
+        : `the root over the first ${size} entries is not the one the log signed`
+      const [expected, actual] = [Base64.encode(head.checkpoint.root), Base64.encode(root)]
+      this.#rooms.findings.add({ code, detail, key: head.key, expected, actual })
+    }
+  }
+
+  #keepDifferences(
+    differences: ReadonlyArray<LeafDifference>,
+    last: { readonly names: ReadonlyArray<LeafName | undefined>; readonly start: number }
+  ): void {
+    for (const difference of differences.slice(0, 1000)) {
+      this.#suspectLeaves.push({ difference, name: last.names[difference.leaf - last.start] })
+    }
+  }
+
+  // With the signed root reached from the entries, the tile is wrong; else the entry is not the one in the tree.
+  #reportLeafDifferences(entriesProven: boolean): void {
+    for (const { difference: { leaf, key }, name } of this.#suspectLeaves) {
+      const code = entriesProven ? "TILE_MISMATCH" : "LEAF_NOT_IN_TREE"
+      const detail = entriesProven
+        ? `the tile's hash of leaf ${leaf} is not that of the entry`
+        : `the entry at leaf ${leaf} is not the one whose hash the tile holds`
+      this.#rooms.findings.add({ code, chain: name?.chain ?? null, seq: name?.seq ?? null, detail, key })
+    }
+  }
+}

@@ -1,0 +1,284 @@
+/**
+ * Writes archives with the package's own codecs: entries are appended, then published at chosen sizes the way the ledger
+ * publishes them (bundles and tiles, `checkpoint.d/`, `checkpoint`). Steps can be left out or repeated to build the
+ * states of a crash, and entries changed and signed again to build the histories of an insider.
+ */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { encode as ascii } from "../src/Ascii.ts"
+import * as Bytes from "../src/Bytes.ts"
+import { chainHash, controlChain, genesisPrev } from "../src/Chain.ts"
+import { signCheckpoint } from "../src/Checkpoint.ts"
+import * as Ed25519 from "../src/Ed25519.ts"
+import { emptyObject, type Entry, type EventKind, type ObjectEntry, printEntry } from "../src/Entry.ts"
+import { type Gap, printGap } from "../src/Gap.ts"
+import { printGenesis } from "../src/Genesis.ts"
+import { sha256 } from "../src/Hash.ts"
+import { type Heartbeat, printHeartbeat } from "../src/Heartbeat.ts"
+import * as Hex from "../src/Hex.ts"
+import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey, objectKey } from "../src/Layout.ts"
+import { CompactRange, leafHash } from "../src/Merkle.ts"
+import { printNote, signNote } from "../src/Note.ts"
+import { type Policy, printPolicy } from "../src/Policy.ts"
+import { encodeEntryBundle, entriesPath, tilePath, tileWidth } from "../src/Tile.ts"
+import { makeVerifierKey } from "../src/VerifierKey.ts"
+import type { ArchiveFiles } from "./MemoryReader.ts"
+
+export const origin = "archive.example.eu/t/6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10"
+export const zone = "9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22"
+export const source = "cloudflare/logpull/http_requests"
+/** 2026-01-01T00:00:00Z; the first heartbeat epoch is the hour from here on. */
+export const start = 1_767_225_600_000
+export const minute = 60_000
+export const hour = 3_600_000
+export const firstEpoch = start / hour
+
+const seed = (fill: number) => new Uint8Array(32).fill(fill)
+const signer = (name: string, type: 1 | 4, fill: number) => ({
+  key: makeVerifierKey(name, type, Ed25519.publicKey(seed(fill))),
+  seed: seed(fill)
+})
+export const log = signer(origin, 1, 1)
+export const clock = signer(`${origin}/clock`, 4, 2)
+
+export type Draft<Kind extends Entry["kind"]> = { readonly kind: Kind; readonly time: number }
+
+/** A window to append. `lines` is the plain object, null for an empty window; `horizon` goes into its parameters. */
+export interface WindowDraft {
+  readonly chain?: string
+  readonly source?: string
+  readonly from: number
+  readonly to: number
+  readonly lines: string | null
+  readonly horizon?: number | null
+  readonly time?: number
+}
+
+export class ArchiveBuilder {
+  readonly files: ArchiveFiles = new Map()
+  readonly entries: Array<Entry> = []
+  readonly #origin: string
+  #jobs = 0
+
+  constructor(ledgerOrigin: string = origin) {
+    this.#origin = ledgerOrigin
+  }
+
+  /** Genesis and policy, the first two entries. */
+  begin(time = start, policy: Partial<Policy> = {}): this {
+    const genesis = printGenesis({ origin: this.#origin, log: log.key, clock: clock.key })
+    this.event("genesis", printNote(signNote(genesis, [log])), time)
+    return this.policy(time + 1, policy)
+  }
+
+  policy(time: number, policy: Partial<Policy> = {}): this {
+    const text = printPolicy({
+      origin: this.#origin,
+      version: 1,
+      retention: [{ class: "default", days: 395 }],
+      retentionMinimum: 180,
+      heartbeat: { epoch: hour, tolerance: 10 * minute },
+      anchorLag: 2 * hour,
+      eraseQuorum: 0,
+      approvers: [],
+      ...policy
+    })
+    return this.event("policy", printNote(signNote(text, [log])), time)
+  }
+
+  /** Stores a document and appends its entry. */
+  event(kind: EventKind, document: Uint8Array, time: number): this {
+    const object = this.store(document)
+    const link = this.#link(controlChain, object)
+    this.entries.push({ ...link, kind, size: document.length, time, key: eventPath(object) })
+    return this
+  }
+
+  /** Stores a document; answers its hash. */
+  store(document: Uint8Array): string {
+    const hash = Hex.encode(sha256(document))
+    this.files.set(ledgerKey(this.#origin, eventPath(hash)), document)
+    return hash
+  }
+
+  window(draft: WindowDraft): this {
+    const { from, to, lines, horizon = 7 * 24 * hour } = draft
+    const chain = draft.chain ?? zone
+    const bytes = ascii(lines ?? "")
+    const object = lines === null ? emptyObject : Hex.encode(sha256(bytes))
+    const params = horizon === null ? {} : { horizon }
+    const link = this.#link(chain, object)
+    const entry: ObjectEntry = {
+      ...link,
+      kind: "object",
+      size: bytes.length,
+      time: draft.time ?? to + 5 * minute,
+      key: lines === null ? null : objectKey({ chain, windowFrom: from, job: link.job, object, codec: "identity" }),
+      codec: "identity",
+      encryption: "none",
+      dek: null,
+      records: lines === null ? 0 : lines.trimEnd().split("\n").length,
+      plainSize: bytes.length,
+      window: { from, to },
+      source: draft.source ?? source,
+      fidelity: "complete",
+      params: this.store(ascii(JSON.stringify({ dataset: "http_requests", ...params }))),
+      recordsRoot: null
+    }
+    this.entries.push(entry)
+    if (entry.key !== null) this.files.set(entry.key, bytes)
+    return this
+  }
+
+  gap(gap: Partial<Gap> & { readonly from: number; readonly to: number }, time: number): this {
+    const document = printGap({
+      origin: this.#origin,
+      chain: zone,
+      source,
+      reason: "outage",
+      detected: time,
+      detail: null,
+      ...gap
+    })
+    return this.event("gap", ascii(document), time)
+  }
+
+  heartbeat(epoch: number, change: Partial<Heartbeat> & { readonly time?: number } = {}): this {
+    const { time = (epoch + 1) * hour + 1000, ...changed } = change
+    const heads = [...new Set(this.entries.map((entry) => entry.chain))].sort().map((chain) => {
+      const own = this.entries.filter((entry) => entry.chain === chain)
+      return { chain, nextSeq: own.length, hash: own.at(-1)?.hash ?? "" }
+    })
+    const heartbeat = { origin: this.#origin, epoch, treeSize: this.entries.length, heads, ...changed }
+    return this.event("heartbeat", ascii(printHeartbeat(heartbeat)), time)
+  }
+
+  /** Recomputes prev, hash and (unless told to keep it) seq of every entry in order, as an insider would. */
+  relink(change: { readonly renumber: "renumber" | "keep-seq" } = { renumber: "renumber" }): this {
+    const heads = new Map<string, { seq: number; hash: string }>()
+    for (const [index, entry] of this.entries.entries()) {
+      const head = heads.get(entry.chain) ?? { seq: 0, hash: Hex.encode(genesisPrev(this.#origin, entry.chain)) }
+      const hash = link(head.hash, entry.object, entry.job)
+      const seq = change.renumber === "renumber" ? head.seq : entry.seq
+      this.entries[index] = { ...entry, seq, prev: head.hash, hash }
+      heads.set(entry.chain, { seq: head.seq + 1, hash })
+    }
+    return this
+  }
+
+  /** Writes bundles and tiles of the first `size` entries. */
+  writeTiles(size: number = this.entries.length): this {
+    return this.writeTilesOf(this.entries.slice(0, size).map(printEntry))
+  }
+
+  writeTilesOf(leaves: ReadonlyArray<Uint8Array>): this {
+    const levels: Array<Array<Uint8Array>> = []
+    const tree = CompactRange.empty()
+    for (const leaf of leaves) {
+      tree.append(leafHash(leaf), (level, _index, hash) => {
+        if (level % 8 === 0) (levels[level / 8] ??= []).push(hash)
+      })
+    }
+    for (let first = 0; first < leaves.length; first += tileWidth) {
+      const bundle = leaves.slice(first, first + tileWidth)
+      this.#put(entriesPath(first / tileWidth, bundle.length), encodeEntryBundle(bundle))
+    }
+    for (const [level, hashes] of levels.entries()) {
+      for (let first = 0; first < hashes.length; first += tileWidth) {
+        const tile = hashes.slice(first, first + tileWidth)
+        this.#put(tilePath(level, first / tileWidth, tile.length), Bytes.concat(...tile))
+      }
+    }
+    return this
+  }
+
+  /** Signs the first `size` entries. */
+  sign(size: number = this.entries.length) {
+    const tree = CompactRange.empty()
+    for (const entry of this.entries.slice(0, size)) tree.append(leafHash(printEntry(entry)))
+    return this.signRoot(size, tree.root())
+  }
+
+  signRoot(size: number, root: Uint8Array) {
+    const timestamp = Math.floor((this.entries[size - 1]?.time ?? start) / 1000) + 1
+    return signCheckpoint({ checkpoint: { origin: this.#origin, size, root }, log, clock: { ...clock, timestamp } })
+  }
+
+  writeArchivedCheckpoint(size: number = this.entries.length): this {
+    this.files.set(checkpointArchiveKey(this.#origin, size), this.sign(size).immutable)
+    return this
+  }
+
+  writeServedCheckpoint(size: number = this.entries.length): this {
+    this.files.set(checkpointKey(this.#origin), this.sign(size).served)
+    return this
+  }
+
+  /** All steps of a publication, in the order of the specification. */
+  publish(size: number = this.entries.length): this {
+    return this.writeTiles(size).writeArchivedCheckpoint(size).writeServedCheckpoint(size)
+  }
+
+  #put(path: string, bytes: Uint8Array): void {
+    this.files.set(ledgerKey(this.#origin, path), bytes)
+  }
+
+  #link(chain: string, object: string) {
+    const own = this.entries.filter((entry) => entry.chain === chain)
+    const prev = own.at(-1)?.hash ?? Hex.encode(genesisPrev(this.#origin, chain))
+    this.#jobs += 1
+    const job = `01980000-0000-7000-8000-${String(this.#jobs).padStart(12, "0")}`
+    return { origin: this.#origin, chain, seq: own.length, job, prev, object, hash: link(prev, object, job) }
+  }
+}
+
+const link = (prev: string, object: string, job: string): string =>
+  Hex.encode(chainHash(Hex.decode(prev, 32), Hex.decode(object, 32), job))
+
+const line = (time: number) =>
+  `{"EdgeStartTimestamp":"${new Date(time).toISOString()}","RayID":"${time.toString(16)}"}\n`
+
+/** One hour of ten-minute windows from `from` on; the third is empty. */
+export const hourOfWindows = (builder: ArchiveBuilder, from: number): ArchiveBuilder => {
+  for (let index = 0; index < 6; index++) {
+    const [begin, end] = [from + index * 10 * minute, from + (index + 1) * 10 * minute]
+    builder.window({ from: begin, to: end, lines: index === 2 ? null : line(begin) + line(begin + minute) })
+  }
+  return builder
+}
+
+/** A small valid archive: two hours of windows around a declared gap of one hour, three heartbeats, two publications. */
+export const smallArchive = (): ArchiveBuilder => {
+  const builder = hourOfWindows(new ArchiveBuilder().begin(), start)
+  builder.heartbeat(firstEpoch).publish()
+  builder.gap({ from: start + hour, to: start + 2 * hour, detail: "host restarted" }, start + 2 * hour)
+  builder.heartbeat(firstEpoch + 1)
+  hourOfWindows(builder, start + 2 * hour)
+  return builder.heartbeat(firstEpoch + 2).publish()
+}
+
+/** A valid archive of `hours` hours of one-minute windows: full tiles from five hours on. */
+export const largeArchive = (hours: number): ArchiveBuilder => {
+  const builder = new ArchiveBuilder().begin()
+  for (let index = 0; index < hours; index++) {
+    for (let at = start + index * hour; at < start + (index + 1) * hour; at += minute) {
+      builder.window({
+        from: at,
+        to: at + minute,
+        lines: at % (7 * minute) === 0 ? null : line(at),
+        time: at + 2 * minute
+      })
+    }
+    builder.heartbeat(firstEpoch + index, { time: start + (index + 1) * hour + 2 * minute }).publish()
+  }
+  return builder
+}
+
+/** Writes the archive to a directory. */
+export const writeArchive = (directory: string, files: ArchiveFiles): void => {
+  for (const [key, bytes] of files) {
+    const path = join(directory, key)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, bytes)
+  }
+}

@@ -1,0 +1,138 @@
+import { execFile } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, assert, beforeAll, describe, it } from "vitest"
+import { main } from "../src/cli.ts"
+import { checkpointKey } from "../src/Layout.ts"
+import { makeVerifierKey, printVerifierKey } from "../src/VerifierKey.ts"
+import { clock, log, origin, smallArchive, writeArchive } from "./ArchiveBuilder.ts"
+
+const vkey = printVerifierKey(log.key)
+let directory = ""
+let firstObject = ""
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "rainlogs-verify-"))
+  const { files } = smallArchive()
+  firstObject = [...files.keys()].find((key) => key.startsWith("logs/")) ?? ""
+  writeArchive(directory, files)
+})
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+const run = async (...argv: ReadonlyArray<string>) => {
+  let [stdout, stderr] = ["", ""]
+  const output = {
+    stdout: { write: (text: string) => (stdout += text) },
+    stderr: { write: (text: string) => (stderr += text) }
+  }
+  const code = await main(argv, output)
+  return { code, stdout, stderr }
+}
+const withFile = async <Value>(key: string, change: (bytes: Uint8Array) => Uint8Array, use: () => Promise<Value>) => {
+  const path = join(directory, key)
+  const bytes = readFileSync(path)
+  writeFileSync(path, change(new Uint8Array(bytes)))
+  try {
+    return await use()
+  } finally {
+    writeFileSync(path, bytes)
+  }
+}
+
+describe("rainlogs-verify", () => {
+  it("speaks of all four questions unless told otherwise", async () => {
+    const all = await run(directory, "--key", vkey)
+    assert.deepStrictEqual([all.code, all.stderr], [2, ""])
+    assert.match(all.stdout, /^INTEGRITY +PASS/m)
+    assert.match(all.stdout, /^ANCHORING +INCONCLUSIVE/m)
+    assert.match(all.stdout, /NO_ANCHOR/)
+    const two = await run(directory, "--key", vkey, "--only", "integrity,completeness")
+    assert.strictEqual(two.code, 0)
+    assert.match(two.stdout, /Exit 0: pass \(integrity, completeness\)/)
+    assert.strictEqual((await run(directory, "--key", vkey, "--only=erasures")).code, 2)
+  })
+
+  it("prints one JSON object and nothing else", async () => {
+    const { code, stdout, stderr } = await run("--json", directory, "--key", vkey, "--only", "integrity")
+    const report: unknown = JSON.parse(stdout)
+    assert.deepNestedInclude(report, { "verdict.integrity": "PASS", origin, exitCode: 0, "counts.entries": 18 })
+    assert.deepStrictEqual([code, stderr], [0, ""])
+  })
+
+  it("exits 1 and names the object when one byte of it is changed", async () => {
+    const flip = (bytes: Uint8Array) => bytes.map((byte, index) => index === 3 ? byte ^ 1 : byte)
+    const { code, stdout } = await withFile(firstObject, flip, () => run(directory, "--key", vkey))
+    assert.strictEqual(code, 1)
+    assert.match(stdout, /FAIL OBJECT_HASH_MISMATCH/)
+    assert.include(stdout, firstObject)
+  })
+
+  it("exits 3 on input that is not in the format, 2 on another key", async () => {
+    const garbage = () => new TextEncoder().encode("garbage\n")
+    const malformed = await withFile(checkpointKey(origin), garbage, () => run(directory, "--key", vkey))
+    assert.strictEqual(malformed.code, 3)
+    assert.match(malformed.stdout, /MALFORMED_CHECKPOINT/)
+    const other = printVerifierKey(makeVerifierKey(origin.replace("archive", "other"), 1, log.key.publicKey))
+    const unknown = await run(directory, "--key", other, "--only", "integrity")
+    assert.strictEqual(unknown.code, 2)
+    assert.match(unknown.stdout, /UNKNOWN_KEY/)
+  })
+
+  it("says what is wrong with the command line and what to do, on stderr", async () => {
+    const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
+      [[], /name the archive directory/],
+      [[directory], /pass --key/],
+      [[directory, directory, "--key", vkey], /one directory at a time/],
+      [[directory, "--key", `${vkey}x`], /is not a verifier key .* copy it whole/],
+      [[directory, "--key", printVerifierKey(clock.key)], /no log key given/],
+      [[directory, "--key", vkey, "--only", "truth"], /choose from integrity, completeness/],
+      [[directory, "--key", vkey, "--fast"], /--fast/],
+      [[join(directory, "none"), "--key", vkey], /does not exist; give the directory/]
+    ]
+    for (const [argv, message] of cases) {
+      const { code, stdout, stderr } = await run(...argv)
+      assert.deepStrictEqual([code, stdout], [2, ""], String(message))
+      assert.match(stderr, message)
+    }
+  })
+
+  it("refuses an archive with a link out of it as malformed", async () => {
+    const ledger = checkpointKey(origin).replace(/checkpoint$/, "link")
+    symlinkSync("/etc/hostname", join(directory, ledger))
+    try {
+      const { code, stderr } = await run(directory, "--key", vkey)
+      assert.strictEqual(code, 3)
+      assert.match(stderr, /symbolic link leads out/)
+    } finally {
+      rmSync(join(directory, ledger))
+    }
+  })
+
+  it("explains itself with examples and every exit code", async () => {
+    const { code, stdout } = await run("--help")
+    assert.strictEqual(code, 0)
+    for (const part of ["Exit codes", "Examples", "--only", "tampering proven", "malformed input"]) {
+      assert.include(stdout, part)
+    }
+  })
+
+  it("shows progress on a terminal only, and clears it", async () => {
+    let shown = ""
+    const stderr = { isTTY: true, write: (text: string) => (shown += text) }
+    await main([directory, "--key", vkey], { stdout: { write: () => true }, stderr })
+    assert.match(shown, /verifying: /)
+    assert.isTrue(shown.endsWith("\r\u001b[K"))
+  })
+
+  it("runs as a program and passes its exit code on", async () => {
+    const program = fileURLToPath(new URL("../src/node/rainlogs-verify.ts", import.meta.url))
+    const exit = (...argv: ReadonlyArray<string>) =>
+      new Promise<number>((resolve) => {
+        const child = execFile(process.execPath, [program, ...argv], { timeout: 20_000 })
+        child.on("exit", (code) => resolve(code ?? -1))
+      })
+    assert.strictEqual(await exit(directory, "--key", vkey, "--only", "integrity,completeness"), 0)
+    assert.strictEqual(await exit(directory, "--key", vkey), 2)
+  }, 30_000)
+})

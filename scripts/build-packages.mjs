@@ -1,0 +1,100 @@
+/**
+ * Builds the npm packages into dist/packages/<name>: ESM, declarations and a package.json whose `exports` name every
+ * public module. Then checks each with publint and arethetypeswrong.
+ */
+import { spawnSync } from "node:child_process"
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { environment, install, root } from "./install.mjs"
+
+/** In the order of their imports. */
+const packages = ["verify", "core", "server"]
+
+const run = (command, args, options = {}) => {
+  const result = spawnSync(join(root, "node_modules", ".bin", command), args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: environment(),
+    ...options
+  })
+  if (result.status !== 0) {
+    process.stderr.write(`${command} ${args.join(" ")} failed (${result.status ?? result.error?.message}).\n`)
+    process.exit(1)
+  }
+}
+
+/** Module paths below `directory`, without extension; `internal` folders are not public. */
+const modules = (directory, prefix = "") =>
+  readdirSync(join(directory, prefix), { withFileTypes: true }).flatMap((entry) => {
+    const path = prefix === "" ? entry.name : `${prefix}/${entry.name}`
+    if (entry.isDirectory()) return entry.name === "internal" ? [] : modules(directory, path)
+    return path.endsWith(".d.ts") ? [path.slice(0, -".d.ts".length)] : []
+  })
+
+const build = (name) => {
+  const source = join(root, "packages", name)
+  const target = join(root, "dist", "packages", name)
+  rmSync(target, { recursive: true, force: true })
+  mkdirSync(target, { recursive: true })
+  const earlier = packages.slice(0, packages.indexOf(name))
+  const configuration = {
+    extends: join(root, "tsconfig.base.json"),
+    include: [join(source, "src")],
+    compilerOptions: {
+      noEmit: false,
+      declaration: true,
+      outDir: target,
+      rootDir: join(source, "src"),
+      plugins: [],
+      paths: Object.fromEntries(earlier.map((other) => [
+        `@rainlogs/${other}/*`,
+        [join(root, "dist", "packages", other, "*.d.ts")]
+      ]))
+    }
+  }
+  const configurationFile = join(root, "dist", "packages", `tsconfig.${name}.json`)
+  writeFileSync(configurationFile, JSON.stringify(configuration))
+  run("tsc", ["-p", configurationFile])
+  rmSync(configurationFile)
+
+  const { bin, dependencies, description, keywords, license, name: packageName, type, version } = JSON.parse(
+    readFileSync(join(source, "package.json"), "utf8")
+  )
+  const manifest = {
+    name: packageName,
+    version,
+    description,
+    keywords,
+    license,
+    type,
+    engines: { node: ">=22.19" },
+    ...(bin === undefined ? {} : {
+      bin: Object.fromEntries(
+        Object.entries(bin).map(([command, file]) => [command, file.replace("src/", "").replace(/\.ts$/, ".js")])
+      )
+    }),
+    sideEffects: false,
+    files: ["**/*.js", "**/*.d.ts", "README.md", "LICENSE"],
+    exports: {
+      ...Object.fromEntries(
+        modules(target).toSorted().map((path) => [`./${path}`, { types: `./${path}.d.ts`, default: `./${path}.js` }])
+      ),
+      "./package.json": "./package.json"
+    },
+    dependencies
+  }
+  writeFileSync(join(target, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`)
+  copyFileSync(join(root, "LICENSE"), join(target, "LICENSE"))
+  const readme = join(source, "README.md")
+  if (existsSync(readme)) copyFileSync(readme, join(target, "README.md"))
+}
+
+install()
+for (const name of packages) build(name)
+for (const name of packages) {
+  const target = join(root, "dist", "packages", name)
+  run("publint", ["--strict", target])
+  // The packages are ESM only: a CommonJS caller gets them through import().
+  run("attw", ["--pack", target, "--profile", "esm-only", "--quiet"])
+  process.stdout.write(`${name}: ESM, declarations and exports are clean\n`)
+}
