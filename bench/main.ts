@@ -6,12 +6,15 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { archive } from "./src/Archive.ts"
 import type { Bench, BenchResult } from "./src/Bench.ts"
+import { largeWindow } from "./src/LargeWindow.ts"
 import { seal } from "./src/Seal.ts"
 import { parseSize } from "./src/Size.ts"
+import { verify } from "./src/Verify.ts"
 
 /** All benchmarks. A new one is a file in `src/` and a line here. */
-const benches: ReadonlyArray<Bench> = [seal]
+const benches: ReadonlyArray<Bench> = [seal, archive, largeWindow, verify]
 
 const usage = (problem: string): never => {
   const names = benches.map(({ about, name }) => `  ${name.padEnd(10)}${about}`).join("\n")
@@ -49,7 +52,9 @@ for (const bench of chosen) {
     const result = await bench.run({ sizeBytes, directory })
     process.stdout.write(`${values.json ? JSON.stringify(result) : describe(result)}\n`)
   } catch (error) {
-    process.stderr.write(`${bench.name} failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`)
+    process.stderr.write(
+      `${bench.name} failed: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`
+    )
     process.exitCode = 1
   } finally {
     await rm(directory, { recursive: true, force: true })

@@ -1,6 +1,7 @@
 -- The ledger: one row per entry (ledger format section 3), append-only. The constraints check the links themselves:
 -- leaf and sequence numbers have no gap, every `prev` is the hash of the entry before in its chain, both hashes are
--- computed again, and the entry's text says what the columns say.
+-- computed again, and the entry's text says what the columns say. As for timelines, keys begin with what is selective,
+-- except the two that the ends of the log and of each chain are read from.
 
 -- The first lines of an entry, `rainlogs-entry/v1` to `time`, as the columns say them.
 CREATE FUNCTION ledger_entry_head(origin text, chain text, seq bigint, kind text, job_id uuid, prev bytea,
@@ -35,10 +36,10 @@ CREATE TABLE ledger_entries (
   object_job uuid GENERATED ALWAYS AS (CASE WHEN kind = 'object' THEN job_id END) STORED,
   PRIMARY KEY (customer_id, leaf_index),
   CONSTRAINT ledger_entries_seq_key UNIQUE (customer_id, chain, seq),
-  CONSTRAINT ledger_entries_prev_key UNIQUE (customer_id, chain, prev),
-  CONSTRAINT ledger_entries_job_key UNIQUE (customer_id, job_id),
-  CONSTRAINT ledger_entries_job_object_key UNIQUE (customer_id, job_id, object),
-  CONSTRAINT ledger_entries_link_key UNIQUE (customer_id, chain, seq, hash),
+  CONSTRAINT ledger_entries_prev_key UNIQUE (prev, chain, customer_id),
+  CONSTRAINT ledger_entries_job_key UNIQUE (job_id, customer_id),
+  CONSTRAINT ledger_entries_job_object_key UNIQUE (job_id, object, customer_id),
+  CONSTRAINT ledger_entries_link_key UNIQUE (hash, seq, chain, customer_id),
   FOREIGN KEY (customer_id, origin) REFERENCES customers (id, origin),
   FOREIGN KEY (customer_id, zone_id) REFERENCES zones (customer_id, id),
   CONSTRAINT ledger_entries_no_leaf_missing FOREIGN KEY (customer_id, leaf_before)

@@ -3,7 +3,19 @@
  * public module. Then checks each with publint and arethetypeswrong.
  */
 import { spawnSync } from "node:child_process"
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from "node:fs"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { environment, install, root } from "./install.mjs"
 
@@ -89,8 +101,38 @@ const build = (name) => {
   if (existsSync(readme)) copyFileSync(readme, join(target, "README.md"))
 }
 
+/** Loads every public module of the built packages on plain Node, as a service that installed them would. */
+const load = () => {
+  const consumer = mkdtempSync(join(tmpdir(), "rainlogs-consumer-"))
+  try {
+    const scope = join(consumer, "node_modules", "@rainlogs")
+    mkdirSync(scope, { recursive: true })
+    for (const entry of readdirSync(join(root, "node_modules"))) {
+      if (entry !== "@rainlogs" && !entry.startsWith(".")) {
+        symlinkSync(join(root, "node_modules", entry), join(consumer, "node_modules", entry))
+      }
+    }
+    for (const name of packages) cpSync(join(root, "dist", "packages", name), join(scope, name), { recursive: true })
+    const specifiers = packages.flatMap((name) => {
+      const { exports } = JSON.parse(readFileSync(join(scope, name, "package.json"), "utf8"))
+      return Object.keys(exports).filter((path) => path !== "./package.json").map((path) => `@rainlogs/${name}${path.slice(1)}`)
+    }).filter((specifier) => !executables.has(specifier))
+    writeFileSync(
+      join(consumer, "load.mjs"),
+      `for (const specifier of ${JSON.stringify(specifiers)}) await import(specifier)\nconsole.log("${specifiers.length} modules load on Node", process.version)\n`
+    )
+    run("node", [join(consumer, "load.mjs")], { cwd: consumer })
+  } finally {
+    rmSync(consumer, { recursive: true, force: true })
+  }
+}
+
+/** Modules that do their work when loaded, or load on one runtime only. */
+const executables = new Set(["@rainlogs/verify/node/rainlogs-verify", "@rainlogs/server/http/HttpServerBun"])
+
 install()
 for (const name of packages) build(name)
+load()
 for (const name of packages) {
   const target = join(root, "dist", "packages", name)
   run("publint", ["--strict", target])

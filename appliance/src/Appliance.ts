@@ -14,6 +14,7 @@ import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import * as Worker from "@rainlogs/core/archive/Worker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import type { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
@@ -40,20 +41,24 @@ import { join } from "node:path"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
 
+/** How the road is planned. */
+export interface PipelineOptions {
+  readonly planning?: PlanningOptions
+  /** How long a worker holds a window without renewing, ms. */
+  readonly leaseMs?: number
+}
+
 /** What the command line decides; everything else is configuration (`RAINLOGS_*`). */
-export interface ApplianceOptions {
+export interface ApplianceOptions extends PipelineOptions {
   readonly host: string
   /** 0 chooses a free port. */
   readonly port: number
   /** Windows archived at once. */
   readonly concurrency?: number
-  readonly planning?: PlanningOptions
   /** Windows end at least this long before now, ms; from the configuration when left out. */
   readonly settleMs?: number
   /** Where Cloudflare's API is; from the configuration when left out. */
   readonly cloudflareBaseUrl?: string
-  /** How long a worker holds a window without renewing, ms. */
-  readonly leaseMs?: number
 }
 
 /** Where the API listens: `http://host:port`. */
@@ -69,7 +74,7 @@ export const adminToken = Effect.gen(function*() {
 
 type DatabaseLayer = Layer.Layer<
   SqlClient.SqlClient,
-  Database.DatabaseError | PostgresError | Config.ConfigError
+  Database.DatabaseError | Database.DatabaseUnreachable | PostgresError | Config.ConfigError
 >
 
 const database = Layer.unwrap(Effect.gen(function*() {
@@ -110,7 +115,8 @@ const cloudflare = (options: ApplianceOptions) =>
     )
   }))
 
-const pipeline = (options: ApplianceOptions) =>
+/** Database, stores and the road from `strategy` to the ledger; nothing runs yet. For embedding and measuring. */
+export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<CollectionStrategy, E, R>) =>
   Layer.unwrap(Effect.gen(function*() {
     const { spool } = yield* DataDirectory
     const planning = options.planning ?? Archiver.defaultArchiver.planning
@@ -130,7 +136,7 @@ const pipeline = (options: ApplianceOptions) =>
         Planner.layer({ planning })
       )),
       Layer.provideMerge(Layer.mergeAll(Opener.layer(), Publisher.layer, LedgerEvents.layer, JobQueue.layerMemory)),
-      Layer.provideMerge(cloudflare(options)),
+      Layer.provideMerge(strategy),
       Layer.provideMerge(stores),
       Layer.provideMerge(database)
     )
@@ -155,4 +161,4 @@ export const layer = (options: ApplianceOptions) =>
   Layer.mergeAll(
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
-  ).pipe(Layer.provideMerge(pipeline(options)))
+  ).pipe(Layer.provideMerge(pipeline(options, cloudflare(options))))

@@ -6,6 +6,7 @@ import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import { main as verifyMain } from "@rainlogs/verify/cli"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
@@ -14,7 +15,7 @@ import { version } from "./Version.ts"
 
 const rainlogs = Command.make("rainlogs").pipe(
   Command.withDescription("A log archive that can prove itself"),
-  Command.withSubcommands([Demo.command, Serve.command, Verify.command])
+  Command.withSubcommands([Demo.command, Serve.command, Verify.command, Config.command])
 )
 
 /** Runs the command line of this process; `postgresArchive` is the embedded programs' archive, if there is one. */

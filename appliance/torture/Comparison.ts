@@ -38,6 +38,7 @@ interface Job {
   readonly state: string
   readonly window: { readonly from: number; readonly to: number }
   readonly records: number | null
+  readonly bytes: number | null
 }
 
 const getJson = async (url: string, headers: { readonly [name: string]: string } = {}) => {

@@ -47,6 +47,8 @@ export interface Bench {
 /** Figures with three significant digits: more would be noise. */
 export const rounded = (value: number): number => Number(value.toPrecision(3))
 
-/** `node 24.21.0` or `bun 1.4.5`. */
-export const runtime = (): string =>
-  process.versions["bun"] === undefined ? `node ${process.versions.node}` : `bun ${process.versions["bun"]}`
+/** The runtime, its version and its options: `bun 1.4.5`, `node 24.21.0 --max-semi-space-size=4`. */
+export const runtime = (): string => {
+  const { bun, node } = process.versions
+  return [bun === undefined ? `node ${node}` : `bun ${bun}`, ...process.execArgv].join(" ")
+}

@@ -2,7 +2,7 @@
  * Runs a public tool on a file and measures its CPU time, to compare with.
  */
 import { spawnSync } from "node:child_process"
-import type { Ratio } from "./Bench.ts"
+import { type Ratio, rounded } from "./Bench.ts"
 
 /** A tool that reads the file named by its last argument; its output is thrown away. */
 export interface PublicTool {
@@ -44,5 +44,5 @@ export const ratioTo = (tool: PublicTool, file: string, ownCpuSeconds: number): 
     process.stderr.write(`WARNING: no comparison with ${tool.name}: ${run.reason}\n`)
     return { tool: tool.name, ratio: null, reason: run.reason }
   }
-  return { tool: tool.name, ratio: run.cpuSeconds / ownCpuSeconds }
+  return { tool: tool.name, ratio: rounded(run.cpuSeconds / ownCpuSeconds) }
 }

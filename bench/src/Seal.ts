@@ -12,7 +12,8 @@ import type { SealReport } from "./SealProcess.ts"
 
 const runSeal = async (input: string, directory: string): Promise<SealReport> => {
   const script = join(import.meta.dirname, "SealProcess.ts")
-  const { stdout } = await promisify(execFile)(process.execPath, [script, input, directory])
+  // The same options as this process has, which `runtime` names.
+  const { stdout } = await promisify(execFile)(process.execPath, [...process.execArgv, script, input, directory])
   return JSON.parse(stdout)
 }
 
@@ -25,19 +26,21 @@ export const seal: Bench = {
     const generated = await writeGenerated(input, sizeBytes)
     const report = await runSeal(input, directory)
     if (report.records !== generated.lines || report.plainBytes !== generated.bytes) {
-      throw new Error(`sealed ${report.records} records of ${generated.lines}, ${report.plainBytes} bytes of ${generated.bytes}`)
+      throw new Error(
+        `sealed ${report.records} records of ${generated.lines}, ${report.plainBytes} bytes of ${generated.bytes}`
+      )
     }
     const ratios = [zstd, opensslSha256].map((tool) => ratioTo(tool, input, report.cpuSeconds))
     const mb = report.plainBytes / 1e6
     return {
       name: "seal",
       mbPerSecPerCore: rounded(mb / report.cpuSeconds),
-      ratio: ratios[0]?.ratio == null ? null : rounded(ratios[0].ratio),
+      ratio: ratios[0]?.ratio ?? null,
       peakRssMb: rounded(report.peakRssMb),
       mbPerSec: rounded(mb / report.wallSeconds),
       sizeBytes: report.plainBytes,
       runtime: runtime(),
-      ratios: ratios.map((one) => one.ratio === null ? one : { ...one, ratio: rounded(one.ratio) }),
+      ratios,
       details: {
         records: report.records,
         storedBytes: report.storedBytes,

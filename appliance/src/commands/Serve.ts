@@ -6,6 +6,7 @@ import { Command, Flag } from "effect/cli"
 import * as Appliance from "../Appliance.ts"
 import { DataDirectory } from "../DataDirectory.ts"
 import * as Logging from "../Logging.ts"
+import { refuseUnknown } from "../Settings.ts"
 
 export const command = Command.make("serve", {
   data: Flag.String("data").pipe(
@@ -27,6 +28,7 @@ export const command = Command.make("serve", {
   }).pipe(
     Effect.provide(Appliance.layer({ host, port, concurrency })),
     Effect.provide(DataDirectory.layer(data)),
+    (running) => Effect.andThen(refuseUnknown, running),
     Effect.provide(Logging.layer("Info"))
   )).pipe(
     Command.withDescription("Run the appliance: database, worker and API, until it is stopped"),

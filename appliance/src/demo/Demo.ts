@@ -7,6 +7,7 @@ import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
+import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import type { Report } from "@rainlogs/verify/Report"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
@@ -68,7 +69,7 @@ const prepare = Effect.fnUntraced(function*(apiUrl: string, cloudflareToken: str
 
 /** The verifier's judgement on the archive directory, by the public key alone. */
 const verify = (archive: string, vkey: string): Effect.Effect<Report> =>
-  Effect.promise(async () => verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)] }))
+  Effect.promise(async () => verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], verifySignature }))
 
 const say = (text: string) => Effect.sync(() => process.stderr.write(`${text}\n`))
 

@@ -14,17 +14,18 @@ import { inject } from "vitest"
 import * as Database from "../src/database/Database.ts"
 import type { TestDatabaseContent, TestDatabaseServer } from "./TestDatabaseServer.ts"
 
-const askServer = (content: TestDatabaseContent) => Effect.callback<TestDatabaseServer>((resume) => {
-  const socket = connect({ path: inject("testDatabaseServer") }, () => socket.write(content))
-  let text = ""
-  socket.setEncoding("utf8")
-  socket.on("data", (data) => text += data)
-  socket.on("error", (error) => resume(Effect.die(error)))
-  socket.on("end", () => {
-    const answer: TestDatabaseServer & { readonly error?: string } = JSON.parse(text)
-    resume(answer.error === undefined ? Effect.succeed(answer) : Effect.die(new Error(answer.error)))
+const askServer = (content: TestDatabaseContent) =>
+  Effect.callback<TestDatabaseServer>((resume) => {
+    const socket = connect({ path: inject("testDatabaseServer") }, () => socket.write(content))
+    let text = ""
+    socket.setEncoding("utf8")
+    socket.on("data", (data) => text += data)
+    socket.on("error", (error) => resume(Effect.die(error)))
+    socket.on("end", () => {
+      const answer: TestDatabaseServer & { readonly error?: string } = JSON.parse(text)
+      resume(answer.error === undefined ? Effect.succeed(answer) : Effect.die(new Error(answer.error)))
+    })
   })
-})
 
 /** The suite's own database, for what the application's role may not do. */
 export class TestDatabase extends Context.Service<TestDatabase, {

@@ -72,7 +72,7 @@ const makeTemplate = (socketPath: string): Promise<void> =>
   }).pipe(Effect.runPromise)
 
 /** Called by Vitest before the first test; the result after the last. */
-export default async function setup(project: TestProject) {
+export const setup = async (project: TestProject): Promise<() => Promise<void>> => {
   await Effect.runPromise(removeAbandoned)
   const self = ProcessIdentity.current()
   const directory = mkdtempSync(join(tmpdir(), `${prefix}${self.pid}-${self.started}-`))

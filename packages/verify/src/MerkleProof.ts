@@ -132,7 +132,7 @@ export const inclusionProof = async (read: ReadNode, index: number, size: number
       begin = middle
     }
   }
-  return proof.reverse()
+  return proof.toReversed()
 }
 
 /** PROOF(size1, D[0:size2]) of RFC 6962 §2.1.2; throws a RangeError unless `1 ≤ size1 ≤ size2`. */
@@ -154,5 +154,5 @@ export const consistencyProof = async (read: ReadNode, size1: number, size2: num
   }
   // The old tree's own last subtree is known to the asker when it is the whole old tree.
   if (begin !== 0) proof.push(await rangeRoot(read, begin, end))
-  return proof.reverse()
+  return proof.toReversed()
 }

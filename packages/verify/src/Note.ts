@@ -46,7 +46,7 @@ export interface NoteSigner {
 
 const checkText = (text: string): void => {
   // Every control character but LF, and lone surrogates, which UTF-8 cannot carry.
-  if (/[\x00-\x09\x0b-\x1f\x7f]/.test(text) || !text.isWellFormed()) {
+  if (/[^\n\P{Cc}]/u.test(text) || !text.isWellFormed()) {
     throw new MalformedError(format, "a control character or invalid Unicode")
   }
   if (!text.endsWith("\n")) throw new MalformedError(format, "the text does not end with LF")

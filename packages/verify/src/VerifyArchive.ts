@@ -4,9 +4,10 @@
  */
 import type { ArchiveReader } from "./ArchiveReader.ts"
 import { type Verify, verify } from "./Ed25519.ts"
+import { checkpointKey } from "./Layout.ts"
 import { type Report, verdictOf } from "./Report.ts"
 import { ChainReplay } from "./verification/ChainReplay.ts"
-import { headsBySize, readArchivedHeads, readServedHead } from "./verification/CheckpointNotes.ts"
+import { headsBySize, largestSize, readArchivedHeads, readServedHead } from "./verification/CheckpointNotes.ts"
 import {
   checkClock,
   concludeCompleteness,
@@ -71,15 +72,17 @@ const chooseLogKey = (keys: ReadonlyArray<VerifierKey>): VerifierKey => {
 export const verifyArchive = async (reader: ArchiveReader, options: VerifyOptions): Promise<Report> => {
   const logKey = chooseLogKey(options.keys)
   const findings = new Findings()
+  // The served head is read before the listing: a writer puts everything it needs there first.
+  const servedBytes = await reader.read(checkpointKey(logKey.name))
   const files = await listLedgerFiles(reader, logKey.name)
   if (files.total === 0) await reportNoLedger(reader, logKey.name, findings)
   const verifySignature = options.verifySignature ?? verify
   const headSource = { reader, files, logKey, findings, verifySignature }
-  const served = await readServedHead(headSource)
+  const served = readServedHead(servedBytes, headSource)
   const archived = await readArchivedHeads(headSource)
-  if (files.total > 0) reportHeads(files, served, archived, findings)
+  if (files.total > 0) reportHeads(files, servedBytes === null ? "absent" : served, archived, findings)
   const heads = headsBySize(served, archived)
-  const size = Math.max(0, ...heads.keys())
+  const size = largestSize(heads)
 
   const documents = new Documents({ reader, files, findings })
   const coverage = new Coverage(findings)

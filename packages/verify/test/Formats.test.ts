@@ -150,7 +150,7 @@ describe("documents", () => {
     assert.deepStrictEqual(parsePolicy(text).retention, rules)
     refused({ retention: [] })
     refused({ retention: rules.slice(1) })
-    refused({ retention: [...rules].reverse() })
+    refused({ retention: rules.toReversed() })
     refused({ retention: [{ class: "default", days: 179 }] })
     refused({ approvers: [...policy.approvers, ...policy.approvers] })
     refused({ version: 0 })
@@ -178,7 +178,7 @@ describe("documents", () => {
     if (target === undefined || tombstone.done === null) throw new Error("the vector is a done tombstone with a target")
     const targets = [{ ...target, seq: 9 }, { ...target, seq: 10 }]
     assert.deepStrictEqual(parseTombstone(printTombstone({ ...tombstone, targets })).targets, targets)
-    assert.throws(() => printTombstone({ ...tombstone, targets: [...targets].reverse() }), MalformedError)
+    assert.throws(() => printTombstone({ ...tombstone, targets: targets.toReversed() }), MalformedError)
     assert.throws(() => printTombstone({ ...tombstone, targets: [] }), MalformedError)
     const done = { ...tombstone.done, evidence: "11".repeat(32) }
     assert.deepStrictEqual(parseTombstone(printTombstone({ ...tombstone, done })).done, done)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "vitest"
 import { encode as ascii } from "../src/Ascii.ts"
 import * as Base64 from "../src/Base64.ts"
+import { concat } from "../src/Bytes.ts"
 import { chainHash, genesisPrev } from "../src/Chain.ts"
 import { parseCheckpoint, printCheckpoint, signCheckpoint } from "../src/Checkpoint.ts"
 import * as Ed25519 from "../src/Ed25519.ts"
@@ -9,7 +10,7 @@ import { parseGenesis, printGenesis } from "../src/Genesis.ts"
 import { sha256 } from "../src/Hash.ts"
 import { parseHeartbeat, printHeartbeat } from "../src/Heartbeat.ts"
 import * as Hex from "../src/Hex.ts"
-import { checkpointArchivePath, objectKey } from "../src/Layout.ts"
+import { checkpointArchivePath, ledgerKey, objectKey } from "../src/Layout.ts"
 import {
   CompactRange,
   consistencyProof,
@@ -20,9 +21,11 @@ import {
 } from "../src/Merkle.ts"
 import { parseNote, printNote, signNote, verifyNote } from "../src/Note.ts"
 import { parsePolicy, printPolicy } from "../src/Policy.ts"
-import { encodeEntryBundle, parseEntryBundle } from "../src/Tile.ts"
+import { encodeEntryBundle, entriesPath, parseEntryBundle, tilePath } from "../src/Tile.ts"
 import { parseTombstone, printTombstone } from "../src/Tombstone.ts"
 import { makeVerifierKey, parseVerifierKey, printVerifierKey } from "../src/VerifierKey.ts"
+import { verifyArchive } from "../src/VerifyArchive.ts"
+import { memoryReader } from "./MemoryReader.ts"
 import { golden, readVector } from "./Vectors.ts"
 
 const texts = golden.entries.map((entry) => ascii(entry.text))
@@ -82,7 +85,7 @@ describe("golden ledger", () => {
   it("signs every checkpoint byte for byte", () => {
     const witness = parseVerifierKey(golden.keys.witness.vkey)
     for (const { size, rootBase64, checkpoint, served } of golden.checkpoints) {
-      const expected = parseNote(ascii2(served))
+      const expected = parseNote(utf8(served))
       const clockKey = signer("clock").key
       const timestamp = verifyNote(expected, [clockKey]).timestamps.get(clockKey)
       if (timestamp === undefined) throw new Error("no clock timestamp in the vector")
@@ -173,12 +176,39 @@ describe("golden ledger", () => {
 
   it("prints a checkpoint body as it was read", () => {
     for (const { checkpoint } of golden.checkpoints) {
-      const body = parseNote(ascii2(checkpoint)).text
+      const body = parseNote(utf8(checkpoint)).text
       assert.strictEqual(printCheckpoint(parseCheckpoint(body)), body)
+    }
+  })
+
+  it("is an archive that passes, at every size that covers a window", async () => {
+    const leaves = texts.map((bytes) => leafHash(bytes))
+    for (const { size, checkpoint, served } of golden.checkpoints) {
+      const files = new Map(documents.map(({ key, bytes }) => [key.startsWith("event/") ? inLedger(key) : key, bytes]))
+      files.set(inLedger("checkpoint"), utf8(served)).set(inLedger(checkpointArchivePath(size)), utf8(checkpoint))
+      if (size > 0) {
+        files.set(inLedger(entriesPath(0, size)), encodeEntryBundle(texts.slice(0, size)))
+        files.set(inLedger(tilePath(0, 0, size)), concat(...leaves.slice(0, size)))
+      }
+      const report = await verifyArchive(memoryReader(files), { keys: [signer("log").key] })
+      assert.strictEqual(
+        report.verdict.integrity,
+        size === 0 ? "INCONCLUSIVE" : "PASS",
+        JSON.stringify(report.findings)
+      )
+      assert.strictEqual(
+        report.verdict.completeness,
+        size < 3 ? "INCONCLUSIVE" : "PASS",
+        JSON.stringify(report.findings)
+      )
     }
   })
 })
 
-function ascii2(value: string): Uint8Array {
+function inLedger(path: string): string {
+  return ledgerKey(golden.origin, path)
+}
+
+function utf8(value: string): Uint8Array {
   return new TextEncoder().encode(value)
 }

@@ -1,10 +1,12 @@
 import { assert, describe, it } from "vitest"
 import { encode as ascii } from "../src/Ascii.ts"
 import * as Bytes from "../src/Bytes.ts"
+import { parseCheckpoint, printCheckpoint } from "../src/Checkpoint.ts"
 import { printEntry } from "../src/Entry.ts"
 import { heartbeatSource } from "../src/Gap.ts"
+import { printGenesis } from "../src/Genesis.ts"
 import { checkpointArchiveKey, checkpointKey, ledgerKey, ledgerPrefix } from "../src/Layout.ts"
-import { parseNote, printNote } from "../src/Note.ts"
+import { parseNote, printNote, signNote } from "../src/Note.ts"
 import { exitCode, type Finding, type Report } from "../src/Report.ts"
 import { entriesPath, tilePath } from "../src/Tile.ts"
 import { makeVerifierKey } from "../src/VerifierKey.ts"
@@ -67,7 +69,7 @@ const entryAt = (builder: ArchiveBuilder, index: number) => {
 }
 /** Publishes the changed entries of a builder as if they had been the history from the start. */
 const republished = (builder: ArchiveBuilder): ArchiveFiles => {
-  for (const name of [...builder.files.keys()]) {
+  for (const name of builder.files.keys()) {
     if (/\/(tile|checkpoint\.d|checkpoint)(\/|$)/.test(name)) builder.files.delete(name)
   }
   return builder.publish().files
@@ -171,6 +173,74 @@ describe("states of a crash are not alarms", () => {
   })
 })
 
+describe("an archive that is published while it is verified", () => {
+  /** Does `act` once, just before the first call that asks for a key with this part. */
+  const interrupted = (files: ArchiveFiles, part: string, act: () => void) => {
+    const reader = memoryReader(files)
+    let done = false
+    const before = (asked: string) => {
+      if (done || !asked.includes(part)) return
+      done = true
+      act()
+    }
+    return {
+      // Listed at once, as a directory is: what is written later is not in it.
+      list: async function*(prefix: string) {
+        before(`list ${prefix}`)
+        const listed = []
+        for await (const file of reader.list(prefix)) listed.push(file)
+        yield* listed
+      },
+      read: (asked: string) => {
+        before(asked)
+        return reader.read(asked)
+      },
+      hash: reader.hash
+    }
+  }
+  const more = (builder: ArchiveBuilder) =>
+    builder.window({ from: start + 3 * hour, to: start + 3 * hour + 10 * minute, lines: "{}\n" })
+
+  it.each([
+    ["the archived heads are listed", "checkpoint.d/"],
+    ["the whole ledger is listed", `list ${ledgerPrefix(origin)}/`],
+    ["the first archived head is read", "checkpoint.d/00000000000000000009"],
+    ["the entries are read", "tile/entries"]
+  ])("passes when a head is published before %s", async (_, part) => {
+    const builder = smallArchive()
+    let acted = false
+    const reader = interrupted(builder.files, part, () => {
+      acted = true
+      more(builder).publish()
+    })
+    const report = await verifyArchive(reader, { keys: [log.key] })
+    assert.deepStrictEqual([acted, codes(report), exitCode(report, both)], [true, [], 0])
+  })
+
+  it.each([["tile/entries/000.p/18"], ["tile/0/000.p/18"]])("passes when %s is cleaned up just then", async (part) => {
+    const builder = smallArchive()
+    let acted = false
+    const reader = interrupted(builder.files, part, () => {
+      acted = true
+      more(builder).publish()
+      for (const name of [entriesPath(0, 18), tilePath(0, 0, 18)]) builder.files.delete(key(name))
+    })
+    const report = await verifyArchive(reader, { keys: [log.key] })
+    assert.deepStrictEqual([acted, codes(report), exitCode(report, both)], [true, [], 0])
+  })
+
+  it("compares the wider tile that replaced a cleaned up one", async () => {
+    const builder = smallArchive()
+    const reader = interrupted(builder.files, "tile/0/000.p/18", () => {
+      more(builder).publish()
+      builder.files.delete(key(tilePath(0, 0, 18)))
+      const wider = key(tilePath(0, 0, 19))
+      builder.files.set(wider, flip(5)(builder.files.get(wider) ?? ascii("")))
+    })
+    assert.include(codes(await verifyArchive(reader, { keys: [log.key] })), "TILE_MISMATCH")
+  })
+})
+
 describe("objects and documents", () => {
   it("a flipped bit, an appended byte and a missing object are found", async () => {
     const { files } = smallArchive()
@@ -200,6 +270,16 @@ describe("objects and documents", () => {
     )
     await tampered(without(builder.files, params ?? ""), "UNAUTHORISED_DELETION")
     await tampered(changed(builder.files, params ?? "", flip(3)), "OBJECT_HASH_MISMATCH")
+  })
+
+  it("a size that is not the stored one is found, even when the hash is right", async () => {
+    for (const kind of ["object", "policy"] as const) {
+      const builder = smallArchive()
+      const index = builder.entries.findIndex((entry) => entry.kind === kind)
+      const entry = entryAt(builder, index)
+      builder.entries[index] = { ...entry, size: entry.size + 1 }
+      assert.include(codes(await verify(republished(builder))), "OBJECT_HASH_MISMATCH", kind)
+    }
   })
 
   it("an object under a key that its entry does not imply is not read", async () => {
@@ -280,6 +360,19 @@ describe("heads and signatures", () => {
     const otherClock = makeVerifierKey(clock.key.name, 4, log.key.publicKey)
     const report = await verifyArchive(memoryReader(files), { keys: [otherClock, log.key] })
     assert.include(codes(report), "GENESIS_MISMATCH")
+  })
+
+  it("what the log signed for another origin, or a genesis that names another log key, is no part of this ledger", async () => {
+    const other = origin.replace("archive", "other")
+    const head = parseCheckpoint(note.text)
+    const foreign = printNote(signNote(printCheckpoint({ ...head, origin: other }), [log]))
+    await tampered(new Map(files).set(served, foreign), "ORIGIN_MISMATCH")
+    const beat = hourOfWindows(new ArchiveBuilder().begin(), start).heartbeat(firstEpoch, { origin: other }).publish()
+    await tampered(beat.files, "ORIGIN_MISMATCH")
+    const stranger = makeVerifierKey(origin, 1, clock.key.publicKey)
+    const genesis = printGenesis({ origin, log: stranger, clock: clock.key })
+    const builder = new ArchiveBuilder().event("genesis", printNote(signNote(genesis, [log])), start).policy(start + 1)
+    await tampered(hourOfWindows(builder, start).publish().files, "GENESIS_MISMATCH")
   })
 
   it("an archived head must be there, in its place, and exactly as signed", async () => {

@@ -7,7 +7,7 @@ import { Origin } from "../domain/Customer.ts"
 import { CustomerId } from "../domain/Identifier.ts"
 import { AdminAuthorization } from "./Authorization.ts"
 import { Instant } from "./Instant.ts"
-import { DatabaseUnavailable, KeysUnavailable, LedgerUnavailable } from "./Problem.ts"
+import { bodyProblems, DatabaseUnavailable, KeysUnavailable, LedgerUnavailable } from "./Problem.ts"
 
 /** Text a person reads: 1–200 characters, no control characters, no space at either end. */
 export const DisplayName = Schema.String.check(
@@ -45,7 +45,7 @@ export class CustomersApi extends HttpApiGroup.make("customers")
     HttpApiEndpoint.post("create", "/customers", {
       payload: CreateCustomer,
       success: CreatedCustomer.pipe(HttpApiSchema.status(201)),
-      error: [DatabaseUnavailable, KeysUnavailable, LedgerUnavailable]
+      error: [...bodyProblems, DatabaseUnavailable, KeysUnavailable, LedgerUnavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Create a customer",
       description:

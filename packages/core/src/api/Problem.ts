@@ -91,6 +91,13 @@ export class JobNotCommitted extends HttpApiError.Problem<JobNotCommitted>()("Jo
   title: "The window is not in the archive"
 }, { ...explained, state: JobState }) {}
 
+/** 408: the request body did not arrive in time. */
+export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()("RequestTimeout", {
+  type: typeOf("request-timeout"),
+  status: 408,
+  title: "The request body did not arrive in time"
+}, explained) {}
+
 /** 413: the request body is larger than `limitBytes`. */
 export class RequestTooLarge extends HttpApiError.Problem<RequestTooLarge>()("RequestTooLarge", {
   type: typeOf("request-too-large"),
@@ -104,6 +111,9 @@ export class UnsupportedMediaType extends HttpApiError.Problem<UnsupportedMediaT
   status: 415,
   title: "The request body is not JSON"
 }, explained) {}
+
+/** What can be wrong with any request body before it is read as JSON. */
+export const bodyProblems = [RequestTimeout, RequestTooLarge, UnsupportedMediaType] as const
 
 /** 500: the stored object of a committed window is missing, changed or cannot be decrypted. */
 export class ObjectUnreadable extends HttpApiError.Problem<ObjectUnreadable>()("ObjectUnreadable", {

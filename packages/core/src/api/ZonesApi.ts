@@ -10,7 +10,14 @@ import { CustomerAuthorization } from "./Authorization.ts"
 import { DisplayName } from "./CustomersApi.ts"
 import { Instant } from "./Instant.ts"
 import { JobPage } from "./JobResource.ts"
-import { DatabaseUnavailable, KeysUnavailable, ZoneAlreadyArchived, ZoneBlocked, ZoneNotFound } from "./Problem.ts"
+import {
+  bodyProblems,
+  DatabaseUnavailable,
+  KeysUnavailable,
+  ZoneAlreadyArchived,
+  ZoneBlocked,
+  ZoneNotFound
+} from "./Problem.ts"
 
 /** The most hours a new zone's archive reaches back: Logpull keeps at most seven days. */
 export const mostBackfillHours = 168
@@ -104,7 +111,7 @@ export class ZonesApi extends HttpApiGroup.make("zones")
     HttpApiEndpoint.post("create", "/", {
       payload: CreateZone,
       success: ZoneResource.pipe(HttpApiSchema.status(201)),
-      error: [ZoneAlreadyArchived, DatabaseUnavailable, KeysUnavailable]
+      error: [...bodyProblems, ZoneAlreadyArchived, DatabaseUnavailable, KeysUnavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Archive a zone",
       description:

@@ -3,21 +3,22 @@
  * kill -9: what is durable is found again by the next attempt, and only the holder of the newest lease can commit.
  */
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
-import { Clock, Context, Effect, Layer, Option, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
 import { type Collection, CollectionStrategy, type CollectionTarget } from "../collect/CollectionStrategy.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 import * as WindowInterval from "../domain/Window.ts"
 import { PublishLoop } from "../ledger/PublishLoop.ts"
 import * as Backoff from "../resilience/Backoff.ts"
-import { Kms } from "../secrets/Kms.ts"
 import { unwrapCloudflareToken } from "../secrets/CloudflareToken.ts"
+import { Kms } from "../secrets/Kms.ts"
 import { ObjectStore } from "../storage/ObjectStore.ts"
-import { type AttemptError, failureOf } from "./AttemptFailure.ts"
+import { type AttemptError, defectFailure, failureOf } from "./AttemptFailure.ts"
 import { CustomerStore } from "./CustomerStore.ts"
-import { decideFailure } from "./FailureDecision.ts"
+import { decideFailure, type Failure } from "./FailureDecision.ts"
+import * as GivenBack from "./GivenBack.ts"
 import type { QueuedJob } from "./JobQueue.ts"
 import { ObjectAdoption } from "./ObjectAdoption.ts"
-import { defaultPlanning, oldestCollectable, type PlanningOptions } from "./PlanWindows.ts"
+import { defaultPlanning, givenUpBefore, type PlanningOptions } from "./PlanWindows.ts"
 import { Sealer } from "./Sealer.ts"
 import { WindowGrowth } from "./WindowGrowth.ts"
 import { DatabaseError, type LeasedJob, LeaseLost, WindowLedger } from "./WindowLedger.ts"
@@ -32,6 +33,17 @@ export interface ArchiverOptions {
   readonly planning: PlanningOptions
   readonly backoff: Backoff.BackoffOptions
 }
+
+/** Storing what an attempt has reached is tried again for a few seconds: a database that restarts costs no new pull. */
+const whileDatabaseRestarts = (step: Effect.Effect<void, DatabaseError | LeaseLost>) =>
+  Effect.retry(step, {
+    while: (error) => error._tag === "DatabaseError",
+    times: 6,
+    schedule: Schedule.exponential("100 millis")
+  })
+
+/** How long a stopped worker tries to give its job back. */
+const longestGiveBack = "5 seconds"
 
 /** One-minute leases; failed windows come back after 1 s to 5 min. */
 export const defaultArchiver: Omit<ArchiverOptions, "owner"> = {
@@ -79,8 +91,8 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     )
 
   const collectAndStore = Effect.fnUntraced(function*(leased: LeasedJob, target: CollectionTarget) {
-    yield* strategy.check(target)
-    yield* customers.checked(leased.source.customer, leased.source.zone, yield* Clock.currentTimeMillis)
+    // When the source said so, which may be some minutes ago: logs may have been lost from then on.
+    yield* customers.checked(leased.source.customer, leased.source.zone, yield* strategy.check(target))
     const collection = yield* strategy.collect(target, leased.job.window)
     yield* keepParameters(leased, collection)
     const sealed = yield* sealer.seal({
@@ -98,28 +110,39 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     return sealed.object
   })
 
-  /** The window's object: what an earlier attempt left, or what is collected now. */
-  const obtain = Effect.fnUntraced(function*(leased: LeasedJob): Effect.fn.Return<LogObject, AttemptError, Scope.Scope> {
-    // A take-over: the attempt before may have stored the object and died before it could commit.
-    if (leased.fence > 1) {
-      const orphan = yield* adoption.find({
-        origin: leased.source.origin,
-        customer: leased.source.customer,
-        chain: leased.source.zone,
-        job: leased.job.id,
-        window: leased.job.window
-      })
-      if (Option.isSome(orphan)) {
-        yield* Effect.logInfo("adopted the object of an interrupted attempt")
-        return orphan.value
-      }
-    }
-    return yield* collectAndStore(leased, yield* targetOf(leased))
+  /** What an earlier attempt stored before it died or could not commit. */
+  const orphanOf = Effect.fnUntraced(function*(leased: LeasedJob) {
+    if (leased.fence === 1) return Option.none<LogObject>()
+    const orphan = yield* adoption.find({
+      origin: leased.source.origin,
+      customer: leased.source.customer,
+      chain: leased.source.zone,
+      job: leased.job.id,
+      window: leased.job.window
+    })
+    if (Option.isSome(orphan)) yield* Effect.logInfo("adopted the object of an interrupted attempt")
+    return orphan
   })
 
-  const settle = Effect.fnUntraced(function*(leased: LeasedJob, error: AttemptError) {
+  /** A window whose start the source has forgotten is never asked for: the planner makes it a gap. */
+  const isExpired = ({ job }: LeasedJob) =>
+    Effect.map(Clock.currentTimeMillis, (now) => job.window.from < givenUpBefore(now, strategy.limits, options.planning))
+
+  /** The window's object: an orphan, whatever its age, or what is collected now; none if it is too late for that. */
+  const obtain = Effect.fnUntraced(
+    function*(leased: LeasedJob): Effect.fn.Return<Option.Option<LogObject>, AttemptError, Scope.Scope> {
+      const orphan = yield* orphanOf(leased)
+      if (Option.isSome(orphan) || (yield* isExpired(leased))) return orphan
+      return Option.some(yield* collectAndStore(leased, yield* targetOf(leased)))
+    }
+  )
+
+  /** A step after the outcome is durable: its failure is no failure of the window. */
+  const afterwards = <E>(step: Effect.Effect<void, E>) =>
+    Effect.catch(step, (error) => Effect.logWarning("the length of the next windows is not adapted", error))
+
+  const settle = Effect.fnUntraced(function*(leased: LeasedJob, failure: Failure) {
     const { job, source } = leased
-    const failure = failureOf(error)
     const now = yield* Clock.currentTimeMillis
     const decision = decideFailure(failure, job.window, job.failures, strategy.limits)
     const recorded = { code: failure.code, detail: failure.detail }
@@ -137,7 +160,9 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
         return "retried" as const
       case "split":
         yield* windows.split(leased, decision.at, now)
-        yield* growth.shrink(source, WindowInterval.duration(job.window))
+        if (decision.lesson === "plan-shorter") {
+          yield* afterwards(growth.shrink(source, WindowInterval.duration(job.window)))
+        }
         return "split" as const
       case "block":
         yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now, now)
@@ -161,44 +186,56 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
       )
     }))
 
+  const leaveToPlanner = Effect.fnUntraced(function*(leased: LeasedJob) {
+    const now = yield* Clock.currentTimeMillis
+    yield* windows.retry(leased, GivenBack.expired(leased.job), now + 600_000, now)
+    return "retried" as const
+  })
+
   const attempt = Effect.fnUntraced(function*(leased: LeasedJob) {
     const object = yield* Effect.scoped(obtain(leased))
+    if (Option.isNone(object)) return yield* leaveToPlanner(leased)
     const now = yield* Clock.currentTimeMillis
-    yield* windows.stored(leased, object, now)
-    yield* windows.commit(leased, object, yield* Clock.currentTimeMillis)
+    yield* whileDatabaseRestarts(windows.stored(leased, object.value, now))
+    yield* whileDatabaseRestarts(windows.commit(leased, object.value, yield* Clock.currentTimeMillis))
     yield* publisher.notify(leased.source.customer)
-    yield* growth.succeeded(leased.source, leased.job.window, object)
+    yield* afterwards(growth.succeeded(leased.source, leased.job.window, object.value))
     return "committed" as const
   })
 
-  /** A window whose start the source has forgotten is not asked for: the planner makes it a gap (never by probing). */
-  const leaveToPlanner = Effect.fnUntraced(function*(leased: LeasedJob) {
-    const now = yield* Clock.currentTimeMillis
-    const failure = { code: "expired", detail: "older than the source keeps", counts: "postponement" as const }
-    yield* windows.retry(leased, failure, now + 600_000, now)
-    return "retried" as const
-  })
+  /** A stop in the middle gives the job back at once, so that the next start does not wait for the lease. */
+  const giveBack = (leased: LeasedJob) =>
+    Effect.gen(function*() {
+      const now = yield* Clock.currentTimeMillis
+      yield* windows.retry(leased, GivenBack.stopped(leased.job), now, now)
+    }).pipe(Effect.interruptible, Effect.timeout(longestGiveBack), Effect.ignore)
 
   const archive = Effect.fn("Archiver.archive")(function*(queued: QueuedJob) {
     const now = yield* Clock.currentTimeMillis
     const found = yield* windows.lease(queued, options.owner, now, now + options.leaseMs)
     if (Option.isNone(found)) return "unavailable" as const
     const leased = found.value
-    const { window } = leased.job
-    const expired = window.from < oldestCollectable(now, strategy.limits, options.planning)
-    const work = expired && leased.fence === 1 ? leaveToPlanner(leased) : attempt(leased).pipe(
+    const work = attempt(leased).pipe(
       Effect.catchIf(
-        (error): error is AttemptError => !(error instanceof LeaseLost),
-        (error) => settle(leased, error)
+        (error): error is AttemptError => error._tag !== "LeaseLost",
+        (error) => settle(leased, failureOf(error))
+      ),
+      Effect.catchDefect((defect) =>
+        Effect.andThen(
+          Effect.logError("an attempt ended in a defect; please report it", defect),
+          settle(leased, defectFailure(defect))
+        )
       )
     )
+    // The lease is kept while the outcome is written too, and nothing is written without it.
     return yield* Effect.raceFirst(work, keepLease(leased)).pipe(
       Effect.catchTag("LeaseLost", () => Effect.as(Effect.logWarning("lease lost to another worker"), "lost" as const)),
-      // A stop in the middle gives the job back at once, so that the next start does not wait for the lease.
-      Effect.onInterrupt(() =>
-        Effect.ignore(windows.retry(leased, { code: "stopped", detail: "stopped", counts: "postponement" }, now, now))
-      ),
-      Effect.annotateLogs({ job: leased.job.id, zone: leased.source.zone, window: WindowInterval.format(window) })
+      Effect.onInterrupt(() => giveBack(leased)),
+      Effect.annotateLogs({
+        job: leased.job.id,
+        zone: leased.source.zone,
+        window: WindowInterval.format(leased.job.window)
+      })
     )
   })
 

@@ -2,8 +2,8 @@
  * Brings every error an attempt can end with into the one form that `decideFailure` decides on.
  */
 import type { CollectionError } from "../collect/CollectionError.ts"
-import type { ObjectExists, ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
 import type { KmsError } from "../secrets/Kms.ts"
+import type { ObjectExists, ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
 import type { Failure } from "./FailureDecision.ts"
 import type { SealError } from "./SealError.ts"
 import type { DatabaseError } from "./WindowLedger.ts"
@@ -48,3 +48,12 @@ export const failureOf = (error: AttemptError): Failure => {
       return { category: "internal", code: "database", detail: error.detail, remedy: null, retryAfterMs: null }
   }
 }
+
+/** The failure behind a defect: its kind only, for its message may hold anything. */
+export const defectFailure = (defect: unknown): Failure => ({
+  category: "internal",
+  code: "defect",
+  detail: `${defect instanceof Error ? defect.name : typeof defect}: a bug in Rainlogs; the log has the details`,
+  remedy: null,
+  retryAfterMs: null
+})

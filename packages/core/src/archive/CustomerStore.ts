@@ -38,7 +38,8 @@ export class CustomerStore extends Context.Service<CustomerStore, {
   readonly checked: (customer: CustomerId, zone: ZoneId, now: number) => Effect.Effect<void, DatabaseError>
   /**
    * Marks a zone as blocked. Its `since` becomes the last time it was known to be collectable (`checked`), or 0 if it
-   * never was. A zone that is blocked already keeps its `since`.
+   * never was. A zone that is blocked already keeps its `since`, and the reason `retention-off` too, whatever comes on
+   * top of it: logs were lost, and a gap has to say so when the zone goes on.
    */
   readonly block: (
     customer: CustomerId,

@@ -29,16 +29,34 @@ export interface Failure {
 
 /**
  * `retry` waits an exponential back-off of `attempt` (or the server's wish, if longer); `postpone` waits `delayMs` and
- * does not count as a failure; `split` cuts the window; `block` stops the zone until somebody mends the cause.
+ * does not count as a failure; `split` cuts the window, and `lesson` says whether its length was to blame, so that the
+ * next are to be planned shorter; `block` stops the zone until somebody mends the cause.
  */
 export type Decision =
   | { readonly action: "retry"; readonly attempt: number; readonly atLeastMs: number }
   | { readonly action: "postpone"; readonly delayMs: number }
-  | { readonly action: "split"; readonly at: number }
+  | { readonly action: "split"; readonly at: number; readonly lesson: "plan-shorter" | "none" }
   | { readonly action: "block"; readonly reason: BlockReason; readonly remedy: string }
 
 /** After so many failures in a row a window is tried in halves: shorter streams break less often. */
 export const failuresBeforeSplit = 4
+
+/**
+ * The same where the source did not begin to answer. Most often it fails for windows of any length; were they cut as
+ * soon, an outage of some days would leave windows of a minute, more than the request budget can bring in.
+ */
+export const silencesBeforeSplit = 12
+
+/** Codes of failures before the first byte of a window's records. */
+const silences: ReadonlySet<string> = new Set([
+  "connection-failed",
+  "tls-failed",
+  "server-error",
+  "redirected",
+  "html-page",
+  "error-envelope",
+  "unexpected-answer"
+])
 
 /** A window is not split below this for repeated failure (ms); only for size does it go down to the source's limit. */
 export const shortestForFailure = 60_000
@@ -55,6 +73,13 @@ const blockReasons: { readonly [code: string]: BlockReason } = {
   "not-entitled": "not-entitled",
   "zone-not-found": "zone-not-found"
 }
+
+/** How a zone is blocked for a failure of category `unauthorised` or `blocked`. */
+export const blockOf = (failure: Pick<Failure, "code" | "detail" | "remedy">) => ({
+  action: "block" as const,
+  reason: blockReasons[failure.code] ?? "unauthorised",
+  remedy: failure.remedy ?? failure.detail
+})
 
 /** Decides on a failed attempt of `window`, which failed `failures` times before. */
 export const decideFailure = (
@@ -74,20 +99,17 @@ export const decideFailure = (
       return { action: "postpone", delayMs: 600_000 }
     case "unauthorised":
     case "blocked":
-      return {
-        action: "block",
-        reason: blockReasons[failure.code] ?? "unauthorised",
-        remedy: failure.remedy ?? failure.detail
-      }
+      return blockOf(failure)
     case "oversize": {
       const at = middleOf(window, limits.shortestWindowMs)
-      return at === undefined ? retry : { action: "split", at }
+      return at === undefined ? retry : { action: "split", at, lesson: "plan-shorter" }
     }
     case "transient":
     case "malformed": {
-      if (failures + 1 < failuresBeforeSplit) return retry
+      const silent = silences.has(failure.code)
+      if (failures + 1 < (silent ? silencesBeforeSplit : failuresBeforeSplit)) return retry
       const at = middleOf(window, shortestForFailure)
-      return at === undefined ? retry : { action: "split", at }
+      return at === undefined ? retry : { action: "split", at, lesson: silent ? "none" : "plan-shorter" }
     }
     case "storage-full":
       return { action: "postpone", delayMs: 30_000 }

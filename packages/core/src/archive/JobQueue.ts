@@ -33,8 +33,11 @@ export class JobQueue extends Context.Service<JobQueue, {
             return Queue.offerAll(queue, fresh)
           }),
         take: (work) =>
-          Effect.flatMap(Queue.take(queue), (job) =>
-            Effect.ensuring(work(job), Effect.sync(() => held.delete(job.job)))),
+          // Whoever is stopped right after the job left the queue must still let go of it.
+          Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(restore(Queue.take(queue)), (job) =>
+              Effect.ensuring(restore(work(job)), Effect.sync(() => held.delete(job.job))))
+          ),
         size: Queue.size(queue)
       })
     })

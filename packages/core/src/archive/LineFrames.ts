@@ -13,6 +13,8 @@ export class LineFrames {
   #length = 0
   #offered: Uint8Array = new Uint8Array()
   #overflowed = false
+  // Fresh buffers outside the heap would make the collector run a full cycle every few frames.
+  readonly #spare: Array<Buffer> = []
 
   /** @param frameBytes size of a frame of several lines. @param maxLineBytes longest line, without its LF. */
   constructor(frameBytes: number, maxLineBytes: number) {
@@ -38,6 +40,11 @@ export class LineFrames {
       if (frame !== undefined) return frame
     }
     return undefined
+  }
+
+  /** Gives a taken frame back for new content; nobody may use it any more. */
+  recycle(frame: Buffer): void {
+    if (frame.buffer.byteLength === this.#frameBytes) this.#spare.push(Buffer.from(frame.buffer))
   }
 
   /** The last frame after the end of the input; a last line without LF gets one. Undefined when nothing is left. */
@@ -88,7 +95,7 @@ export class LineFrames {
   #cut(at: number): Buffer {
     const frame = this.#buffer.subarray(0, at)
     const rest = this.#buffer.subarray(at, this.#length)
-    this.#buffer = Buffer.allocUnsafeSlow(this.#frameBytes)
+    this.#buffer = this.#spare.pop() ?? Buffer.allocUnsafeSlow(this.#frameBytes)
     this.#buffer.set(rest, 0)
     this.#length = rest.length
     return frame

@@ -13,8 +13,8 @@ import { chunkedEncryption } from "../secrets/ChunkedEncryption.ts"
 import { dekIdOf, keyRecordKey, parseKeyRecord } from "../secrets/KeyRecord.ts"
 import type { KmsError } from "../secrets/Kms.ts"
 import { ObjectMissing, ObjectStore, StorageError, type StoredObject } from "../storage/ObjectStore.ts"
-import type { OpenError } from "./OpenError.ts"
 import { Opener } from "./Opener.ts"
+import type { OpenError } from "./OpenError.ts"
 
 /** Whose orphan is looked for. */
 export interface AdoptionInput {

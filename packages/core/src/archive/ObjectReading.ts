@@ -5,7 +5,7 @@
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
 import type { LogObject } from "../domain/LogObject.ts"
-import { ChunkedDecryptor, NotAuthentic } from "../secrets/ChunkedEncryption.ts"
+import { type ChunkedDecryptor, NotAuthentic } from "../secrets/ChunkedEncryption.ts"
 import { transform } from "./ByteTransform.ts"
 import { OpenError, type OpenFault } from "./OpenError.ts"
 import { decompressFrame, FrameReader, type ZstdFrame, ZstdMalformed } from "./ZstdFrames.ts"
@@ -89,9 +89,14 @@ export const decompress = <E, R>(source: Bytes<E, R>, key: string, maxFrameBytes
     }
   }, expectedFault(key)).pipe(
     Stream.filter((frame) => frame.contentSize !== null),
-    Stream.mapEffect(({ bytes, contentSize }) =>
-      Effect.mapError(decompressFrame(bytes, contentSize ?? 0), ({ message }) =>
-        new OpenError({ key, code: "not-zstd", detail: message })), { concurrency: framesInFlight })
+    Stream.mapEffect(
+      ({ bytes, contentSize }) =>
+        Effect.mapError(
+          decompressFrame(bytes, contentSize ?? 0),
+          ({ message }) => new OpenError({ key, code: "not-zstd", detail: message })
+        ),
+      { concurrency: framesInFlight }
+    )
   )
 
 const lineFeed = 0x0a

@@ -20,7 +20,7 @@ export interface SpooledObject {
 
 /** Use from one fiber: the order of the calls is the order of the frames. */
 export interface ObjectWriter {
-  /** Takes a frame, which must not change afterwards. */
+  /** Takes a frame, which must not change until it is given to `done`. */
   readonly add: (frame: Buffer) => Effect.Effect<void, StorageError>
   /** Bytes written so far; frames in flight do not count yet. */
   readonly storedBytes: () => number
@@ -29,12 +29,24 @@ export interface ObjectWriter {
 }
 
 interface InFlight {
-  readonly plain: number
+  readonly frame: Buffer
   readonly compressed: Fiber.Fiber<Buffer>
 }
 
-/** Makes a writer whose spool file lives as long as the scope. The job id is bound into the encryption (ledger format §7). */
-export const makeObjectWriter = Effect.fnUntraced(function*(options: SealerOptions, dataKey: Uint8Array, job: string) {
+/** What an object is encrypted with. */
+export interface ObjectEncryption {
+  /** 32 random bytes, for this object alone. */
+  readonly dataKey: Uint8Array
+  /** The job id, bound into the encryption (ledger format §7). */
+  readonly job: string
+}
+
+/** Makes a writer whose spool file lives as long as the scope. `done` gets each frame that is no longer needed. */
+export const makeObjectWriter = Effect.fnUntraced(function*(
+  options: SealerOptions,
+  { dataKey, job }: ObjectEncryption,
+  done: (frame: Buffer) => void
+) {
   const spool = yield* makeSpoolFile(options.spool)
   const encryptor = new ChunkedEncryptor(dataKey, Buffer.from(job, "latin1"))
   const hash = createHash("sha256")
@@ -54,8 +66,10 @@ export const makeObjectWriter = Effect.fnUntraced(function*(options: SealerOptio
     const oldest = inFlight.shift()
     if (oldest === undefined) return
     const compressed = yield* Fiber.join(oldest.compressed)
-    plainInFlight -= oldest.plain
-    table.add({ compressed: compressed.length, plain: oldest.plain })
+    const plain = oldest.frame.length
+    plainInFlight -= plain
+    done(oldest.frame)
+    table.add({ compressed: compressed.length, plain })
     yield* write(encryptor.update(compressed))
   })
 
@@ -68,7 +82,7 @@ export const makeObjectWriter = Effect.fnUntraced(function*(options: SealerOptio
     plainInFlight += frame.length
     // Started at once: the thread pool works while this fiber validates the next frame.
     const compressed = yield* Effect.forkChild(compressFrame(frame), { startImmediately: true })
-    inFlight.push({ plain: frame.length, compressed })
+    inFlight.push({ frame, compressed })
   })
 
   const finish = Effect.gen(function*() {

@@ -10,8 +10,8 @@ import { ChunkedDecryptor, headerBytes, plainSizeOf, storedRange } from "../secr
 import { keyRecordKey, parseKeyRecord, wrappingContext } from "../secrets/KeyRecord.ts"
 import { Kms, type KmsError } from "../secrets/Kms.ts"
 import { type ByteRange, type ObjectMissing, ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
-import { OpenError } from "./OpenError.ts"
 import * as ObjectReading from "./ObjectReading.ts"
+import { OpenError } from "./OpenError.ts"
 import { footerBytes, framesOf, parseSeekTable, tableBytes } from "./SeekTable.ts"
 
 /** Which object, whose, and what the ledger says of it. */
@@ -57,7 +57,10 @@ const make = Effect.fnUntraced(function*(options: OpenerOptions) {
     const key = keyRecordKey(dek)
     const fail = (code: OpenError["code"], detail: string) => new OpenError({ key, code, detail })
     const bytes = yield* store.getBytes(key).pipe(
-      Effect.catchTag("ObjectMissing", () => Effect.fail(fail("key-missing", "no key record: the object was erased, or the key was lost")))
+      Effect.catchTag(
+        "ObjectMissing",
+        () => Effect.fail(fail("key-missing", "no key record: the object was erased, or the key was lost"))
+      )
     )
     const record = yield* Effect.try({
       try: () => parseKeyRecord(bytes),
@@ -98,7 +101,10 @@ const make = Effect.fnUntraced(function*(options: OpenerOptions) {
     const { size } = target.object
     const dataKey = yield* dataKeyOf(target)
     if (dataKey === null) {
-      return { size, read: (from: number, to: number): Stream.Stream<Uint8Array, OpenFailure> => store.get(key, { from, to }) }
+      return {
+        size,
+        read: (from: number, to: number): Stream.Stream<Uint8Array, OpenFailure> => store.get(key, { from, to })
+      }
     }
     const plainSize = plainSizeOf(size)
     if (plainSize === undefined) {
@@ -115,13 +121,17 @@ const make = Effect.fnUntraced(function*(options: OpenerOptions) {
     return { size: plainSize, read }
   })
 
-  const collect = <E>(bytes: Stream.Stream<Uint8Array, E>) => Effect.map(Stream.runCollect(bytes), (parts) => Buffer.concat(parts))
+  const collect = <E>(bytes: Stream.Stream<Uint8Array, E>) =>
+    Effect.map(Stream.runCollect(bytes), (parts) => Buffer.concat(parts))
 
   const openRange = (target: OpenTarget, range: ByteRange) =>
     Stream.unwrap(Effect.gen(function*() {
       const { codec, key, plainSize } = target.object
       const { from, to } = range
-      if (key === null || !(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from < to && to <= plainSize)) {
+      if (
+        key === null ||
+        !(Number.isSafeInteger(from) && Number.isSafeInteger(to) && from >= 0 && from < to && to <= plainSize)
+      ) {
         const detail = `[${from}, ${to}) is not inside the ${plainSize} bytes`
         return yield* new OpenError({ key: key ?? "-", code: "range", detail })
       }

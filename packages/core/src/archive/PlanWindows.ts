@@ -11,7 +11,10 @@ export interface PlanningOptions {
   readonly liveWindowMs: number
   /** The longest window planned, if the source allows it. */
   readonly longestWindowMs: number
-  /** How long before the source forgets a range it is given up: covers clock skew and the length of a pull. */
+  /**
+   * A gap reaches this close to the source's horizon. A window is given up at half of it, so that what a gap leaves of
+   * a window has the other half to be collected in; the half also covers clock skew and the wait for a request.
+   */
   readonly horizonMarginMs: number
   /** At most so many windows are planned for a source in one round. */
   readonly mostWindows: number
@@ -25,9 +28,15 @@ export const defaultPlanning: PlanningOptions = {
   mostWindows: 1000
 }
 
-/** The oldest start the source still answers for, rounded up to the minute; what starts earlier is lost. */
+const minutesUp = (ms: number): number => Math.ceil(ms / 60_000) * 60_000
+
+/** Where a gap of expired time ends, on a whole minute: the oldest start that can still be collected without haste. */
 export const oldestCollectable = (now: number, limits: CollectionLimits, options: PlanningOptions): number =>
-  Math.ceil((now - limits.horizonMs + options.horizonMarginMs) / 60_000) * 60_000
+  minutesUp(now - limits.horizonMs + options.horizonMarginMs)
+
+/** A window that starts before this whole minute is not asked for any more. */
+export const givenUpBefore = (now: number, limits: CollectionLimits, options: PlanningOptions): number =>
+  minutesUp(now - limits.horizonMs + options.horizonMarginMs / 2)
 
 /** The end of what is settled, rounded down to the live grid; nothing later is planned. */
 export const settledUntil = (now: number, limits: CollectionLimits, options: PlanningOptions): number =>

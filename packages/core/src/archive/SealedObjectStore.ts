@@ -18,7 +18,9 @@ export interface SealedWindow {
 /** Stores key record and object durably; doing it again is fine. "exists" when both were there, or nothing is to be stored. */
 export const storeSealed: (
   sealed: SealedWindow
-) => Effect.Effect<"created" | "exists", ObjectExists | StorageError, ObjectStore> = Effect.fn("SealedObjectStore.store")(
+) => Effect.Effect<"created" | "exists", ObjectExists | StorageError, ObjectStore> = Effect.fn(
+  "SealedObjectStore.store"
+)(
   function*({ object, spooled }: SealedWindow) {
     const { dek, key, sha256, size } = object
     if (spooled === null || key === null || dek === null) return "exists"

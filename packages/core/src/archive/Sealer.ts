@@ -18,8 +18,8 @@ import { prepareTemporaryDirectory } from "../storage/TemporaryFiles.ts"
 import { LineFrames } from "./LineFrames.ts"
 import { validateLines } from "./LineValidation.ts"
 import { makeObjectWriter, type ObjectWriter } from "./ObjectWriter.ts"
-import { SealError, type SealFault } from "./SealError.ts"
 import { type SealedWindow, storeSealed } from "./SealedObjectStore.ts"
+import { SealError, type SealFault } from "./SealError.ts"
 
 export type { SealedWindow } from "./SealedObjectStore.ts"
 
@@ -87,7 +87,7 @@ const make = Effect.fnUntraced(function*(options: SealerOptions) {
   const seal = Effect.fn("Sealer.seal")(function*<E, R>(input: SealInput<E, R>) {
     const pull = yield* Stream.toPull(input.bytes)
     const frames = new LineFrames(options.frameBytes, options.maxLineBytes)
-    const sealing = makeSealing(options, input, kms)
+    const sealing = makeSealing(options, input, kms, (frame) => frames.recycle(frame))
     for (let open = true; open;) {
       const chunks = yield* Pull.catchDone(pull, () => Effect.succeed(null))
       open = chunks !== null
@@ -109,7 +109,12 @@ const make = Effect.fnUntraced(function*(options: SealerOptions) {
 })
 
 /** The part of a seal that counts lines, so that a refusal can say where. */
-const makeSealing = (options: SealerOptions, input: Omit<SealInput<never, never>, "bytes">, kms: Kms["Service"]) => {
+const makeSealing = (
+  options: SealerOptions,
+  input: Omit<SealInput<never, never>, "bytes">,
+  kms: Kms["Service"],
+  done: (frame: Buffer) => void
+) => {
   const dataKey = randomBytes(32)
   let writer: ObjectWriter | undefined
   let records = 0
@@ -126,11 +131,12 @@ const makeSealing = (options: SealerOptions, input: Omit<SealInput<never, never>
   const add = Effect.fnUntraced(function*(frame: Buffer) {
     const validated = validateLines(frame, options.maxLineBytes)
     if ("fault" in validated) return yield* refuse(validated.fault.code, validated.fault)
-    writer ??= yield* makeObjectWriter(options, dataKey, input.job)
+    records += validated.lines
+    // The frame is the writer's once it is added.
+    plainSize += frame.length
+    writer ??= yield* makeObjectWriter(options, { dataKey, job: input.job }, done)
     yield* writer.add(frame)
     if (writer.storedBytes() > options.maxStoredBytes) return yield* refuse("object-too-large")
-    records += validated.lines
-    plainSize += frame.length
   })
 
   const wrap = Effect.fnUntraced(function*() {
@@ -145,30 +151,32 @@ const makeSealing = (options: SealerOptions, input: Omit<SealInput<never, never>
     return yield* new KmsError({ operation: "wrap", kek, detail: `the key was replaced by ${wrapped.kek} meanwhile` })
   })
 
-  const finish = Effect.gen(function*(): Effect.fn.Return<SealedWindow, SealError | StorageError | KmsError, Scope.Scope> {
-    const { fidelity, params } = input
-    if (writer === undefined) {
-      return { object: { ...emptyLogObject, fidelity, params }, spooled: null }
+  const finish = Effect.gen(
+    function*(): Effect.fn.Return<SealedWindow, SealError | StorageError | KmsError, Scope.Scope> {
+      const { fidelity, params } = input
+      if (writer === undefined) {
+        return { object: { ...emptyLogObject, fidelity, params }, spooled: null }
+      }
+      const { file, sha256, size } = yield* writer.finish
+      if (size > options.maxStoredBytes) return yield* refuse("object-too-large")
+      const { bytes: wrapped, kek } = yield* wrap()
+      const dek = dekIdOf(input.job, sha256)
+      const object: LogObject = {
+        key: keyOfObject(input, sha256, "zstd"),
+        sha256: Sha256Hex.make(sha256),
+        size,
+        codec: "zstd",
+        encryption: chunkedEncryption,
+        dek,
+        records,
+        plainSize,
+        fidelity,
+        params
+      }
+      const record = { ...input, ...object, dek, kek, object: sha256, wrapped }
+      return { object, spooled: { file, keyRecord: printKeyRecord(record) } }
     }
-    const { file, sha256, size } = yield* writer.finish
-    if (size > options.maxStoredBytes) return yield* refuse("object-too-large")
-    const { bytes: wrapped, kek } = yield* wrap()
-    const dek = dekIdOf(input.job, sha256)
-    const object: LogObject = {
-      key: keyOfObject(input, sha256, "zstd"),
-      sha256: Sha256Hex.make(sha256),
-      size,
-      codec: "zstd",
-      encryption: chunkedEncryption,
-      dek,
-      records,
-      plainSize,
-      fidelity,
-      params
-    }
-    const record = { ...input, ...object, dek, kek, object: sha256, wrapped }
-    return { object, spooled: { file, keyRecord: printKeyRecord(record) } }
-  })
+  )
 
   return { add, finish, lineTooLong: Effect.suspend(() => refuse("line-too-long")) }
 }

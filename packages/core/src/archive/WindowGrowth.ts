@@ -34,7 +34,8 @@ export class WindowGrowth extends Context.Service<WindowGrowth, {
       return WindowGrowth.of({
         shrink: Effect.fn("WindowGrowth.shrink")(function*(source, lengthMs) {
           runs.delete(source.id)
-          const half = Math.max(Math.floor(lengthMs / 2), shortestPlanned)
+          // Whole minutes: bounds below a second are for the source to round as it likes.
+          const half = Math.max(Math.floor(lengthMs / 2 / 60_000) * 60_000, shortestPlanned)
           if (half < source.windowMs) yield* ledger.resize(source.id, source.customer, half)
         }),
         succeeded: Effect.fn("WindowGrowth.succeeded")(function*(source, window, object) {

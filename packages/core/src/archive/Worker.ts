@@ -40,7 +40,8 @@ export const layer = (options: WorkerOptions = defaultWorker) =>
       ),
       Effect.forever
     )
-    yield* Effect.forkScoped(repeatedly("planning", options.planEveryMs, planner.round))
-    yield* Effect.forkScoped(repeatedly("rechecking blocked zones", options.recheckEveryMs, blocked.recheck))
+    // A scope closes in reverse: planning stops first, so that no job that is given back is offered once more.
     for (let index = 0; index < options.concurrency; index++) yield* Effect.forkScoped(archiving)
+    yield* Effect.forkScoped(repeatedly("rechecking blocked zones", options.recheckEveryMs, blocked.recheck))
+    yield* Effect.forkScoped(repeatedly("planning", options.planEveryMs, planner.round))
   }))

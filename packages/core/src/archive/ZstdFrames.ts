@@ -24,16 +24,20 @@ export const compressFrame = (plain: Buffer): Effect.Effect<Buffer> =>
       params: { [constants.ZSTD_c_compressionLevel]: level },
       pledgedSrcSize: plain.length,
       // Room for the usual ratio in one piece: each further piece is one more trip through the thread pool.
-      chunkSize: Math.max(65_536, plain.length >> 2)
+      chunkSize: Math.max(65_536, plain.length >> 3)
     }
-    zstdCompress(plain, options, (error, compressed) => resume(error === null ? Effect.succeed(compressed) : Effect.die(error)))
+    zstdCompress(plain, options, (error, compressed) =>
+      resume(error === null ? Effect.succeed(compressed) : Effect.die(error)))
   })
 
 /** Decompresses one frame whose content is at most `maxBytes`; runs in the thread pool. */
 export const decompressFrame = (frame: Uint8Array, maxBytes: number): Effect.Effect<Buffer, ZstdMalformed> =>
   Effect.callback((resume) =>
-    zstdDecompress(frame, { maxOutputLength: Math.max(1, maxBytes) }, (error, plain) =>
-      resume(error === null ? Effect.succeed(plain) : Effect.fail(new ZstdMalformed(error.message))))
+    zstdDecompress(
+      frame,
+      { maxOutputLength: Math.max(1, maxBytes) },
+      (error, plain) => resume(error === null ? Effect.succeed(plain) : Effect.fail(new ZstdMalformed(error.message)))
+    )
   )
 
 /** A skippable frame (RFC 8878 §3.1.2) around `content`; decompressors ignore it. `kind` is 0 to 15. */

@@ -193,18 +193,15 @@ export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) 
     })
 })
 
-/** Makes one request of {@link makeCall}. */
-export type Call = (call: CloudflareCall) => Effect.Effect<CloudflareBody, CollectionError, Scope.Scope>
-
 /** Tells the breaker how the body ended. A body the caller gave up says nothing. */
 export const settled =
-  (permit: Permit) =>
-  (self: Stream.Stream<Uint8Array, CollectionError>): Stream.Stream<Uint8Array, CollectionError> =>
+  (permit: Permit) => (self: Stream.Stream<Uint8Array, CollectionError>): Stream.Stream<Uint8Array, CollectionError> =>
     Stream.transformPull(self, (pull) =>
       Effect.succeed(
         Pull.catchDone(
           Effect.tapError(pull, (error) =>
             Cause.isDone(error) ? Effect.void : permit.settle(outcomeOf(error), error.retryAfterMs)),
-          () => Effect.andThen(permit.settle("success"), Cause.done())
+          () =>
+            Effect.andThen(permit.settle("success"), Cause.done())
         )
       ))

@@ -2,8 +2,7 @@
  * Cloudflare's API as far as Rainlogs uses it. Every method takes the token as `Redacted`; it is in no error, span or
  * log. Sources: Cloudflare pages «Requesting logs», «Enabling log retention», «API rate limits» and the API reference.
  */
-import { Context, Effect, Layer, type Redacted, Schema, type Scope, Stream } from "effect"
-import type { Config } from "effect"
+import { type Config, Context, Effect, Layer, type Redacted, Schema, type Scope, type Stream } from "effect"
 import type { HttpClient } from "effect/http"
 import { CloudflareZoneId } from "../domain/Identifier.ts"
 import type { Window } from "../domain/Window.ts"

@@ -40,10 +40,9 @@ interface Row {
   readonly remedy: string | ((facts: RequestFacts) => string) | null
 }
 
-const tokenRemedy = ({ permission }: RequestFacts): string =>
-  (permission === null
-    ? "Check the zone's Cloudflare API token: it must be active and not expired."
-    : `Give the zone a Cloudflare API token that is active, not expired, includes this zone, and has the permission “${permission}”.`)
+const tokenRemedy = ({ permission }: RequestFacts): string => (permission === null
+  ? "Check the zone's Cloudflare API token: it must be active and not expired."
+  : `Give the zone a Cloudflare API token that is active, not expired, includes this zone, and has the permission “${permission}”.`)
 
 /** The table; the first row that matches decides. */
 const rows: ReadonlyArray<Row> = [
@@ -52,14 +51,16 @@ const rows: ReadonlyArray<Row> = [
     category: "blocked",
     code: "not-entitled",
     what: "the zone has no Logpull",
-    remedy: "Logpull needs an Enterprise plan with log access; choose another source for this zone or ask Cloudflare to enable it."
+    remedy:
+      "Logpull needs an Enterprise plan with log access; choose another source for this zone or ask Cloudflare to enable it."
   },
   {
     statuses: [429],
     category: "throttled",
     code: "rate-limited",
     what: "the request limit is used up",
-    remedy: "Nothing to do: collection goes on when Cloudflare allows it. If it repeats, another client uses this token or zone."
+    remedy:
+      "Nothing to do: collection goes on when Cloudflare allows it. If it repeats, another client uses this token or zone."
   },
   {
     statuses: [408],
@@ -110,7 +111,8 @@ const rows: ReadonlyArray<Row> = [
   },
   {
     statuses: [400],
-    match: /(?:unknown|invalid|unsupported|unrecognized|parsing) fields?\b|fields?\b.{0,80}(?:unknown|invalid|not (?:exist|found|available|supported))/i,
+    match:
+      /(?:unknown|invalid|unsupported|unrecognized|parsing) fields?\b|fields?\b.{0,80}(?:unknown|invalid|not (?:exist|found|available|supported))/i,
     category: "rejected",
     code: "unknown-field",
     what: "a field of the list does not exist any more",
@@ -122,7 +124,8 @@ const rows: ReadonlyArray<Row> = [
     category: "blocked",
     code: "retention-off",
     what: "log retention is off for the zone",
-    remedy: "Turn on log retention for the zone (dashboard or POST /logs/control/retention/flag); it is off by default and applies from then on."
+    remedy:
+      "Turn on log retention for the zone (dashboard or POST /logs/control/retention/flag); it is off by default and applies from then on."
   },
   {
     statuses: [401, 403],
@@ -234,12 +237,22 @@ const byStatus = (answer: CloudflareAnswer): Omit<Row, "statuses"> => {
     return { category: "transient", code: "redirected", what: "a redirect, which is not followed", remedy: baseUrl }
   }
   if (status === 401 || status === 403) {
-    return { category: "unauthorised", code: "unauthorised", what: "Cloudflare refused the request", remedy: tokenRemedy }
+    return {
+      category: "unauthorised",
+      code: "unauthorised",
+      what: "Cloudflare refused the request",
+      remedy: tokenRemedy
+    }
   }
   if (status >= 400) {
     return { category: "rejected", code: "unexpected-status", what: "Cloudflare rejected the request", remedy: baseUrl }
   }
-  return { category: "malformed", code: "unexpected-answer", what: "an answer that cannot be understood", remedy: baseUrl }
+  return {
+    category: "malformed",
+    code: "unexpected-answer",
+    what: "an answer that cannot be understood",
+    remedy: baseUrl
+  }
 }
 
 /** The typed error of an answer. */

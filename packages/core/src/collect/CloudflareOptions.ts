@@ -48,9 +48,10 @@ const BaseUrl = Schema.String.pipe(
 )
 
 const atLeastOne = (name: string, fallback: number): Config.Config<number> =>
-  Config.schema(Schema.NumberFromString.pipe(Schema.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(1))), name).pipe(
-    Config.withDefault(fallback)
-  )
+  Config.schema(Schema.NumberFromString.pipe(Schema.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(1))), name)
+    .pipe(
+      Config.withDefault(fallback)
+    )
 
 /** Whether the token would travel unencrypted to another machine. */
 export const isUnprotected = (baseUrl: string): boolean => {

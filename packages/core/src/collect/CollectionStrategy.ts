@@ -43,9 +43,12 @@ export class CollectionStrategy extends Context.Service<CollectionStrategy, {
   readonly limits: CollectionLimits
   /**
    * Asks the source whether the zone can be collected now; a `blocked` or `unauthorised` failure says why not and
-   * what to do. Answers may be cached for some minutes per zone.
+   * what to do. Answers may be remembered for some minutes per zone: the result is when the source gave it, Unix ms.
    */
-  readonly check: (target: CollectionTarget) => Effect.Effect<void, CollectionError>
+  readonly check: (target: CollectionTarget) => Effect.Effect<number, CollectionError>
   /** Starts collecting one window; the stream lives as long as the scope. */
-  readonly collect: (target: CollectionTarget, window: Window) => Effect.Effect<Collection, CollectionError, Scope.Scope>
+  readonly collect: (
+    target: CollectionTarget,
+    window: Window
+  ) => Effect.Effect<Collection, CollectionError, Scope.Scope>
 }>()("@rainlogs/core/CollectionStrategy") {}

@@ -74,7 +74,9 @@ const take = (engine: Engine): Array<Uint8Array> => {
 }
 
 /** Decompresses one gzip stream of one or more members; fails with category `malformed` unless it is whole. */
-export const gunzip = <E, R>(self: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E | CollectionError, R> =>
+export const gunzip = <E, R>(
+  self: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<Uint8Array, E | CollectionError, R> =>
   Stream.transformPullBracket(self, (upstream, _, scope) =>
     Effect.gen(function*() {
       const engine = makeEngine()

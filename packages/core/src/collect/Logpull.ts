@@ -5,12 +5,17 @@
  */
 import { sha256 } from "@rainlogs/verify/Hash"
 import { encode } from "@rainlogs/verify/Hex"
-import { Cache, Config, Effect, Exit, Layer, Schema } from "effect"
+import { Cache, Clock, Config, Effect, Exit, Layer, Schema } from "effect"
 import { Sha256Hex } from "../domain/Identifier.ts"
 import { duration, format, type Window } from "../domain/Window.ts"
 import { CloudflareClient } from "./CloudflareClient.ts"
 import { CollectionError } from "./CollectionError.ts"
-import { type Collection, type CollectionLimits, CollectionStrategy, type CollectionTarget } from "./CollectionStrategy.ts"
+import {
+  type Collection,
+  type CollectionLimits,
+  CollectionStrategy,
+  type CollectionTarget
+} from "./CollectionStrategy.ts"
 
 /** Settings of the strategy, ms. */
 export interface LogpullOptions {
@@ -49,7 +54,13 @@ export const logpullLimits = (settleMs: number): CollectionLimits => ({
  * Field names are ASCII by the client's check.
  */
 export const parametersOf = (fields: ReadonlyArray<string>): Collection["parameters"] => {
-  const json = JSON.stringify({ dataset: "http_requests", fields, horizon: horizonMs, sample: 1, timestamps: "rfc3339" })
+  const json = JSON.stringify({
+    dataset: "http_requests",
+    fields,
+    horizon: horizonMs,
+    sample: 1,
+    timestamps: "rfc3339"
+  })
   return { json, sha256: Sha256Hex.make(encode(sha256(new TextEncoder().encode(json)))) }
 }
 
@@ -71,7 +82,8 @@ const retentionOff = new CollectionError({
   category: "blocked",
   code: "retention-off",
   detail: "log retention is off for the zone",
-  remedy: "Turn on log retention for the zone (dashboard or POST /logs/control/retention/flag); it is off by default and applies from then on.",
+  remedy:
+    "Turn on log retention for the zone (dashboard or POST /logs/control/retention/flag); it is off by default and applies from then on.",
   retryAfterMs: null
 })
 
@@ -99,15 +111,21 @@ const make = Effect.fnUntraced(function*(options: LogpullOptions) {
   })
 
   // Only «on» is remembered: «off» must be seen to end as soon as somebody turns it on.
-  const retention = yield* Cache.makeWith((key: ZoneKey) => client.logpullRetention(key.token, key.cloudflareZone), {
+  const askRetention = Effect.fnUntraced(function*({ cloudflareZone, token }: ZoneKey) {
+    // Taken before the question: the answer may be as old as that.
+    const at = yield* Clock.currentTimeMillis
+    return { at, on: yield* client.logpullRetention(token, cloudflareZone) }
+  })
+  const retention = yield* Cache.makeWith(askRetention, {
     capacity,
-    timeToLive: (exit) => (Exit.isSuccess(exit) && exit.value ? options.retentionTtlMs : 0)
+    timeToLive: (exit) => (Exit.isSuccess(exit) && exit.value.on ? options.retentionTtlMs : 0)
   })
 
   const keyOf = ({ cloudflareZone, token }: CollectionTarget): ZoneKey => ({ cloudflareZone, token })
 
   const check = Effect.fn("Logpull.check")(function*(target: CollectionTarget) {
-    if (!(yield* Cache.get(retention, keyOf(target)))) return yield* retentionOff
+    const { at, on } = yield* Cache.get(retention, keyOf(target))
+    return on ? at : yield* retentionOff
   })
 
   const checkWindow = Effect.fnUntraced(function*(window: Window) {
@@ -133,8 +151,10 @@ const make = Effect.fnUntraced(function*(options: LogpullOptions) {
         // Fields change about monthly: the list is read again, once.
         () => Effect.andThen(Cache.invalidate(fieldLists, key), request(target, window))
       ),
-      Effect.tapError((error) =>
-        error.code === "retention-off" ? Cache.invalidate(retention, key) : Effect.void)
+      // What the source refuses is not to be answered from memory when it is asked again.
+      Effect.tapError(({ category }) =>
+        category === "blocked" || category === "unauthorised" ? Cache.invalidate(retention, key) : Effect.void
+      )
     )
   })
 

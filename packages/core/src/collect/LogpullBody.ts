@@ -82,7 +82,6 @@ export const logpullBody = <R>(
           const error = openingError(opening)
           return error === undefined ? Effect.succeed(pieces) : Effect.fail(error)
         }),
-        (): Effect.Effect<never, CollectionError | Cause.Done> =>
-          endingError(watch) ?? Cause.done()
+        (): Effect.Effect<never, CollectionError | Cause.Done> => endingError(watch) ?? Cause.done()
       )
     }))

@@ -30,7 +30,8 @@ export const monotonicMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Numbe
 
 /** The machine name of a network failure (`ECONNRESET`, `CERT_HAS_EXPIRED`), never its text. */
 const causeCode = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)
+  cause instanceof Error && "code" in cause && typeof cause.code === "string" &&
+    /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)
     ? cause.code
     : "unknown reason"
 
@@ -128,30 +129,35 @@ const firstPieces = <R>(pull: Pull.Pull<ReadonlyArray<Uint8Array>, CollectionErr
  * Decompresses by what the bytes are, not by what the header says: an HTTP client that decompressed by itself leaves
  * the header and hides a cut, so `gzip` without gzip bytes is a failure. `length` is the `Content-Length`, or null.
  */
-const decoded = (encoding: Encoding, chunked: boolean, length: number | null) =>
-(self: Stream.Stream<Uint8Array, CollectionError>): Stream.Stream<Uint8Array, CollectionError> =>
-  Stream.unwrap(Effect.gen(function*() {
-    const pull = yield* Stream.toPull(self)
-    const first = yield* firstPieces(pull)
-    const whole = Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
-    if (encoding === "unsupported") {
-      return yield* failure("malformed", "unsupported-encoding", "the body is compressed in a way that was not asked for")
-    }
-    if (first[0]?.[0] === gzipMagic) return gunzip(whole)
-    // An empty body says so itself only by its length; without one, the gzip stream is missing.
-    if (encoding === "gzip" && length !== 0) {
-      return yield* failure(
-        "malformed",
-        first.length === 0 ? "truncated-gzip" : "not-gzip",
-        "the body is announced as gzip and is not",
-        "If this is not Cloudflare: use an HTTP client that leaves bodies compressed."
-      )
-    }
-    if (!chunked && length === null) {
-      return yield* failure("malformed", "unframed-body", "the body has no length, so a cut could not be noticed")
-    }
-    return whole
-  }))
+const decoded =
+  (encoding: Encoding, chunked: boolean, length: number | null) =>
+  (self: Stream.Stream<Uint8Array, CollectionError>): Stream.Stream<Uint8Array, CollectionError> =>
+    Stream.unwrap(Effect.gen(function*() {
+      const pull = yield* Stream.toPull(self)
+      const first = yield* firstPieces(pull)
+      const whole = Stream.concat(Stream.fromArray(first), Stream.fromPull(Effect.succeed(pull)))
+      if (encoding === "unsupported") {
+        return yield* failure(
+          "malformed",
+          "unsupported-encoding",
+          "the body is compressed in a way that was not asked for"
+        )
+      }
+      if (first[0]?.[0] === gzipMagic) return gunzip(whole)
+      // An empty body says so itself only by its length; without one, the gzip stream is missing.
+      if (encoding === "gzip" && length !== 0) {
+        return yield* failure(
+          "malformed",
+          first.length === 0 ? "truncated-gzip" : "not-gzip",
+          "the body is announced as gzip and is not",
+          "If this is not Cloudflare: use an HTTP client that leaves bodies compressed."
+        )
+      }
+      if (!chunked && length === null) {
+        return yield* failure("malformed", "unframed-body", "the body has no length, so a cut could not be noticed")
+      }
+      return whole
+    }))
 
 /** The body of `response`, decompressed and bounded; it fails rather than end early. */
 export const wireBody = (

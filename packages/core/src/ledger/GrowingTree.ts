@@ -53,7 +53,7 @@ export const foldHashes = (hashes: ReadonlyArray<Uint8Array>): Uint8Array => {
 // The complete subtrees that the partial tiles are made of, largest first: the bits of the size, from the top.
 const rangeOf = (size: number, edge: RightEdge): CompactRange => {
   const nodes: Array<Uint8Array> = []
-  for (const tile of [...edge].reverse()) {
+  for (const tile of edge.toReversed()) {
     let offset = 0
     for (let width = tileWidth / 2; width >= 1; width /= 2) {
       if ((tile.length & width) === 0) continue
@@ -76,7 +76,9 @@ export class GrowingTree {
    * bundle. Throws a RangeError if they do not fit the size.
    */
   constructor(size: number, edge: RightEdge, entries: ReadonlyArray<Uint8Array>) {
-    if (entries.length !== size % tileWidth || edge.some((tile, level) => tile.length !== edgeTiles(size)[level]?.width)) {
+    if (
+      entries.length !== size % tileWidth || edge.some((tile, level) => tile.length !== edgeTiles(size)[level]?.width)
+    ) {
       throw new RangeError(`the right edge does not fit a tree of ${size} leaves`)
     }
     this.#range = rangeOf(size, edge)

@@ -20,7 +20,14 @@ import { eventJobIdOf } from "../domain/LogJob.ts"
 import { defaultPolicy, type Policy } from "../domain/Policy.ts"
 import { ObjectStore, StorageError } from "../storage/ObjectStore.ts"
 import type { EventDraft } from "./EntryDraft.ts"
-import { gapDocument, type GapFacts, genesisText, heartbeatDocument, missedHeartbeats, policyText } from "./EventDocuments.ts"
+import {
+  gapDocument,
+  type GapFacts,
+  genesisText,
+  heartbeatDocument,
+  missedHeartbeats,
+  policyText
+} from "./EventDocuments.ts"
 import { dueAfter, epochOf, type HeartbeatRules, nextStep } from "./HeartbeatSchedule.ts"
 import { type LedgerOf, type LedgerSnapshot, LedgerStore } from "./LedgerStore.ts"
 import { Signer, type SignerUnavailable } from "./Signer.ts"
@@ -83,15 +90,22 @@ const make = Effect.gen(function*() {
   const putDocument = Effect.fnUntraced(function*(origin: Origin, bytes: Uint8Array) {
     const hash = Hex.encode(sha256(bytes))
     const key = ledgerKey(origin, eventPath(hash))
-    yield* objects.putBytes(key, bytes).pipe(Effect.catchTag("ObjectExists", () =>
-      Effect.fail(corrupt("putBytes", key, "the key of a document holds other bytes than its SHA-256 says"))))
+    yield* objects.putBytes(key, bytes).pipe(
+      Effect.catchTag(
+        "ObjectExists",
+        () => Effect.fail(corrupt("putBytes", key, "the key of a document holds other bytes than its SHA-256 says"))
+      )
+    )
     return { sha256: hash, size: bytes.length }
   })
 
   const readDocument = Effect.fnUntraced(function*<A>(origin: Origin, hash: string, parse: (bytes: Uint8Array) => A) {
     const key = ledgerKey(origin, eventPath(hash))
     const bytes = yield* objects.getBytes(key).pipe(
-      Effect.catchTag("ObjectMissing", () => Effect.fail(corrupt("getBytes", key, "a document of the ledger is missing")))
+      Effect.catchTag(
+        "ObjectMissing",
+        () => Effect.fail(corrupt("getBytes", key, "a document of the ledger is missing"))
+      )
     )
     if (Hex.encode(sha256(bytes)) !== hash) return yield* corrupt("getBytes", key, "the document was changed")
     return yield* Effect.try({ try: () => parse(bytes), catch: (error) => corrupt("getBytes", key, String(error)) })
@@ -139,8 +153,11 @@ const make = Effect.gen(function*() {
     if (Option.isNone(last)) {
       return { epochMs: defaultPolicy.heartbeatEpochMs, toleranceMs: defaultPolicy.heartbeatToleranceMs }
     }
-    const { heartbeat } = yield* readDocument(ledger.origin, last.value.documentSha256, (bytes) =>
-      parsePolicy(parseNote(bytes).text))
+    const { heartbeat } = yield* readDocument(
+      ledger.origin,
+      last.value.documentSha256,
+      (bytes) => parsePolicy(parseNote(bytes).text)
+    )
     return { epochMs: heartbeat.epoch, toleranceMs: heartbeat.tolerance }
   })
 
@@ -162,7 +179,11 @@ const make = Effect.gen(function*() {
       const before = epochOf(genesis.value.time, rules) - 1
       return Option.some(yield* lastExcused(ledger, 0, snapshot.size, rules, before))
     }
-    const heartbeat = yield* readDocument(ledger.origin, last.value.documentSha256, (bytes) => parseHeartbeat(decode(bytes)))
+    const heartbeat = yield* readDocument(
+      ledger.origin,
+      last.value.documentSha256,
+      (bytes) => parseHeartbeat(decode(bytes))
+    )
     return Option.some(yield* lastExcused(ledger, heartbeat.treeSize + 1, snapshot.size, rules, heartbeat.epoch))
   })
 
@@ -209,4 +230,7 @@ const corrupt = (operation: string, key: string, detail: string): StorageError =
   new StorageError({ operation, key, category: "corrupt", detail })
 
 /** Requires `LedgerStore`, `ObjectStore` and `Signer`. */
-export const layer: Layer.Layer<LedgerEvents, never, LedgerStore | ObjectStore | Signer> = Layer.effect(LedgerEvents, make)
+export const layer: Layer.Layer<LedgerEvents, never, LedgerStore | ObjectStore | Signer> = Layer.effect(
+  LedgerEvents,
+  make
+)

@@ -47,14 +47,19 @@ const make = Effect.fnUntraced(function*(options: PublishLoopOptions) {
   })
 
   // What the ledger owes comes first, so that a signed head never shows a heartbeat missing that is only late.
-  const tend = Effect.fnUntraced(function*(ledger: LedgerOf) {
-    if (!opened.has(ledger.origin)) {
-      yield* events.open(ledger)
-      opened.add(ledger.origin)
-    }
-    yield* events.heartbeats(ledger, yield* Clock.currentTimeMillis)
-  }, Effect.catchTag(["GenesisMismatch", "PolicyInvalid"], (error) =>
-    Effect.logError(`the ledger ${error.origin} cannot be opened: ${error.detail}`)))
+  const tend = Effect.fnUntraced(
+    function*(ledger: LedgerOf) {
+      if (!opened.has(ledger.origin)) {
+        yield* events.open(ledger)
+        opened.add(ledger.origin)
+      }
+      yield* events.heartbeats(ledger, yield* Clock.currentTimeMillis)
+    },
+    Effect.catchTag(
+      ["GenesisMismatch", "PolicyInvalid"],
+      (error) => Effect.logError(`the ledger ${error.origin} cannot be opened: ${error.detail}`)
+    )
+  )
 
   const publishOnce = Effect.fnUntraced(function*(customer: CustomerId) {
     const ledger = ledgers.get(customer) ?? (yield* Effect.map(refresh, () => ledgers.get(customer)))
@@ -72,7 +77,9 @@ const make = Effect.fnUntraced(function*(options: PublishLoopOptions) {
           return
         }
         yield* permits.withPermits(1)(publishOnce(customer)).pipe(
-          Effect.tapError((error) => Effect.logWarning(`publishing the ledger of ${customer} failed; it is tried again`, error)),
+          Effect.tapError((error) =>
+            Effect.logWarning(`publishing the ledger of ${customer} failed; it is tried again`, error)
+          ),
           Effect.retry(backoff)
         )
         yield* Effect.sleep(intervalMs)

@@ -21,7 +21,7 @@ import { edgeTiles } from "./GrowingTree.ts"
 import { genesisDocument } from "./LedgerEvents.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { PartialTiles } from "./PartialTiles.ts"
-import { Signer, type SignerState, type SignerUnavailable } from "./Signer.ts"
+import { Signer, type SignerRefused, type SignerState, type SignerUnavailable } from "./Signer.ts"
 import { LedgerMismatch, readConsistencyProof } from "./StoredTiles.ts"
 import { makeTreeFiles } from "./TreeFiles.ts"
 
@@ -33,7 +33,7 @@ export type Published =
 
 /** How far a ledger is published. */
 export interface LedgerStatus {
-  /** Entries under the served checkpoint. */
+  /** Entries under the served checkpoint; 0 if there is none, or none that can be read. */
   readonly publishedSize: number
   /** Entries in SQL. */
   readonly sqlSize: number
@@ -99,8 +99,10 @@ const make = Effect.gen(function*() {
   const settle = Effect.fnUntraced(function*(ledger: LedgerOf, signed: SignerState) {
     const { origin } = ledger
     const served = yield* readServed(origin).pipe(
-      Effect.catchIf((error) => error.category === "corrupt", ({ detail }) =>
-        mismatch(origin, `the served checkpoint is damaged: ${detail}`))
+      Effect.catchIf(
+        (error) => error.category === "corrupt",
+        ({ detail }) => mismatch(origin, `the served checkpoint is damaged: ${detail}`)
+      )
     )
     if (served !== null) {
       const { checkpoint, note } = served
@@ -110,7 +112,8 @@ const make = Effect.gen(function*() {
         return yield* mismatch(origin, "the served checkpoint is not signed with this signer's key")
       }
       if (checkpoint.size > signed.size) {
-        const detail = `size ${checkpoint.size} is served but the signer knows only of ${signed.size}: its state was lost`
+        const detail =
+          `size ${checkpoint.size} is served but the signer knows only of ${signed.size}: its state was lost`
         return yield* mismatch(origin, detail)
       }
       if (checkpoint.size === signed.size && !equal(checkpoint.root, signed.root)) {
@@ -118,7 +121,10 @@ const make = Effect.gen(function*() {
       }
     }
     const genesis = yield* store.lastEvent(ledger, "genesis")
-    if (Option.isSome(genesis) && genesis.value.documentSha256 !== Hex.encode(sha256(yield* genesisDocument(signer, origin)))) {
+    if (
+      Option.isSome(genesis) &&
+      genesis.value.documentSha256 !== Hex.encode(sha256(yield* genesisDocument(signer, origin)))
+    ) {
       return yield* mismatch(origin, "the genesis names other keys than this signer's")
     }
     if (signed.size === 0) return
@@ -152,8 +158,11 @@ const make = Effect.gen(function*() {
         Effect.catchTag("ObjectMissing", ({ key }) => mismatch(origin, `the tile ${key} is missing`))
       )
       yield* serve(ledger, { size, root: tree.root() }, proof).pipe(
-        Effect.catchTag("SignerRefused", (refused) =>
-          refused.lastSize === signed.size ? Effect.fail(refused) : Effect.fail(new Overtaken({ origin })))
+        Effect.catchTag(
+          "SignerRefused",
+          (refused): Effect.Effect<never, SignerRefused | Overtaken> =>
+            Effect.fail(refused.lastSize === signed.size ? refused : new Overtaken({ origin }))
+        )
       )
     }
     settled.set(origin, size)
@@ -180,10 +189,14 @@ const make = Effect.gen(function*() {
     const now = yield* Clock.currentTimeMillis
     const known = partialsOf(ledger.origin)
     known.served(size, now)
-    yield* Effect.forEach(known.expired(now), (path) =>
-      objects.remove(ledgerKey(ledger.origin, path)).pipe(Effect.andThen(Effect.sync(() => known.removed(path)))), {
-      discard: true
-    }).pipe(Effect.catch((error) => Effect.logWarning("old partial tiles could not be removed", error)))
+    yield* Effect.forEach(
+      known.expired(now),
+      (path) =>
+        objects.remove(ledgerKey(ledger.origin, path)).pipe(Effect.andThen(Effect.sync(() => known.removed(path)))),
+      {
+        discard: true
+      }
+    ).pipe(Effect.catch((error) => Effect.logWarning("old partial tiles could not be removed", error)))
   })
 
   const partialsOf = (origin: Origin): PartialTiles => {
@@ -216,14 +229,28 @@ const make = Effect.gen(function*() {
   })
 
   const status = Effect.fn("Publisher.status")(function*(ledger: LedgerOf) {
-    const publishedSize = (yield* readServed(ledger.origin))?.checkpoint.size ?? 0
+    // A damaged checkpoint is a state to show, not a reason to show nothing.
+    const served = yield* readServed(ledger.origin).pipe(
+      Effect.map((found) => ({ size: found?.checkpoint.size ?? 0, damage: null })),
+      Effect.catchIf(
+        (error) => error.category === "corrupt",
+        ({ detail }) => Effect.succeed({ size: 0, damage: `the served checkpoint is damaged: ${detail}` })
+      )
+    )
     const { size: sqlSize } = yield* store.snapshot(ledger)
-    const waiting = publishedSize < sqlSize
-      ? yield* Stream.runHead(store.rows(ledger, publishedSize, publishedSize + 1))
+    const waiting = served.size < sqlSize
+      ? yield* Stream.runHead(store.rows(ledger, served.size, served.size + 1))
       : Option.none()
     const now = yield* Clock.currentTimeMillis
-    const lagMs = Option.match(waiting, { onNone: () => 0, onSome: ({ entry }) => Math.max(0, now - parseEntry(entry).time) })
-    return { publishedSize, sqlSize, halted: halted.get(ledger.origin) ?? null, lagMs }
+    return {
+      publishedSize: served.size,
+      sqlSize,
+      halted: halted.get(ledger.origin) ?? served.damage,
+      lagMs: Option.match(waiting, {
+        onNone: () => 0,
+        onSome: ({ entry }) => Math.max(0, now - parseEntry(entry).time)
+      })
+    }
   })
 
   return Publisher.of({ publish, status })

@@ -40,7 +40,12 @@ export const printKeyFile = (origin: string, keys: SignerKeys, wrappingKey: Uint
   const lines = head(origin, printVerifierKey(keys.log.key), printVerifierKey(keys.clock.key))
   const nonce = randomBytes(12)
   const cipher = createCipheriv("aes-256-gcm", wrappingKey, nonce).setAAD(ascii(lines))
-  const wrapped = concat(nonce, cipher.update(concat(keys.log.seed, keys.clock.seed)), cipher.final(), cipher.getAuthTag())
+  const wrapped = concat(
+    nonce,
+    cipher.update(concat(keys.log.seed, keys.clock.seed)),
+    cipher.final(),
+    cipher.getAuthTag()
+  )
   return ascii(`${lines}seeds ${Base64.encode(wrapped)}\n`)
 }
 
@@ -64,7 +69,10 @@ export const parseKeyFile = (origin: string, bytes: Uint8Array, wrappingKey: Uin
   try {
     seeds = concat(decipher.update(wrapped.subarray(12, 76)), decipher.final())
   } catch {
-    throw new MalformedError(format, "the seeds do not open: the file was changed, or it belongs to another wrapping key")
+    throw new MalformedError(
+      format,
+      "the seeds do not open: the file was changed, or it belongs to another wrapping key"
+    )
   }
   const keys = keysOf(origin, { log: seeds.slice(0, 32), clock: seeds.slice(32) })
   if (!equal(keys.log.key.publicKey, log.publicKey) || !equal(keys.clock.key.publicKey, clock.publicKey)) {

@@ -65,12 +65,16 @@ const openWrappingKey = async (directory: string): Promise<Redacted.Redacted<Uin
 // Waits for a holder on another host or container to show that it is gone: after kill -9 the next start just goes on.
 const acquireLock = (directory: string) => {
   const path = join(directory, "lock")
-  return Effect.tryPromise({ try: () => lock(path), catch: (error) => error }).pipe(
+  const failure = (error: unknown) =>
+    error instanceof LockHeld ? error : new SignerUnavailable({ origin: "-", detail: detailOf(error) })
+  return Effect.tryPromise({ try: () => lock(path), catch: failure }).pipe(
     Effect.retry({
       while: (error) => error instanceof LockHeld && error.foreign,
       schedule: Schedule.max([Schedule.spaced("1 second"), Schedule.recurs(foreignLeaseMs / 1000 + 5)])
     }),
-    Effect.mapError((error) => new SignerUnavailable({ origin: "-", detail: detailOf(error) }))
+    Effect.mapError((error) =>
+      error instanceof LockHeld ? new SignerUnavailable({ origin: "-", detail: error.message }) : error
+    )
   )
 }
 
@@ -86,8 +90,10 @@ const keepTouched = (held: SignerLock) =>
 export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocalOptions) {
   const { directory } = options
   yield* attempt("-", () => fs.mkdir(directory, { recursive: true, mode: 0o700 }))
-  const held = yield* Effect.acquireRelease(acquireLock(directory), (held) =>
-    Effect.promise(() => held.release()).pipe(Effect.ignore))
+  const held = yield* Effect.acquireRelease(
+    acquireLock(directory),
+    (held) => Effect.promise(() => held.release()).pipe(Effect.ignore)
+  )
   yield* keepTouched(held)
   const wrappingKey = options.wrappingKey ?? (yield* attempt("-", () => openWrappingKey(directory)))
   const newSeeds = options.newSeeds ?? randomSeeds
@@ -136,8 +142,10 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     // The state comes first: keys without a state are always a loss, never a crash at this point.
     yield* writeState(origin, { size: 0, root: emptyRoot, clock: 0 })
     const keys = keysOf(origin, Redacted.value(newSeeds(origin)))
-    yield* attempt(origin, () =>
-      writeDurably(pathOf(origin, "keys"), printKeyFile(origin, keys, Redacted.value(wrappingKey))))
+    yield* attempt(
+      origin,
+      () => writeDurably(pathOf(origin, "keys"), printKeyFile(origin, keys, Redacted.value(wrappingKey)))
+    )
     return keys
   })
 
@@ -171,7 +179,11 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     }
     const seconds = Math.floor((yield* Clock.currentTimeMillis) / 1000)
     const timestamp = Math.max(last.clock, seconds)
-    const signed = signCheckpoint({ checkpoint: { origin, size, root }, log: keys.log, clock: { ...keys.clock, timestamp } })
+    const signed = signCheckpoint({
+      checkpoint: { origin, size, root },
+      log: keys.log,
+      clock: { ...keys.clock, timestamp }
+    })
     yield* writeState(origin, { size, root, clock: timestamp })
     return signed
   })

@@ -31,7 +31,9 @@ export const readTile = Effect.fnUntraced(
       const path = tilePath(level, index, stored)
       return Effect.flatMap(objects.getBytes(ledgerKey(origin, path)), (bytes) => {
         const detail = `${path} has ${bytes.length} bytes, expected ${stored * 32}`
-        return bytes.length === stored * 32 ? Effect.succeed(bytes) : Effect.fail(new LedgerMismatch({ origin, detail }))
+        return bytes.length === stored * 32
+          ? Effect.succeed(bytes)
+          : Effect.fail(new LedgerMismatch({ origin, detail }))
       })
     }
     const bytes = yield* read(width).pipe(
@@ -43,34 +45,43 @@ export const readTile = Effect.fnUntraced(
 
 /** The partial tiles of a tree of `size` leaves, one read per level. */
 export const readEdge = (objects: Objects, origin: Origin, size: number): Effect.Effect<RightEdge, TileFailure> =>
-  Effect.forEach(edgeTiles(size), ({ index, level, width }) =>
-    width === 0 ? Effect.succeed([]) : readTile(objects, origin, level, index, width), { concurrency: 4 })
+  Effect.forEach(
+    edgeTiles(size),
+    ({ index, level, width }) => width === 0 ? Effect.succeed([]) : readTile(objects, origin, level, index, width),
+    { concurrency: 4 }
+  )
 
 /** The consistency proof from `from` (at least 1) to `to` leaves, from the stored tiles of a tree of `to` leaves. */
-export const readConsistencyProof = Effect.fnUntraced(function*(objects: Objects, origin: Origin, from: number, to: number) {
-  // Which nodes a proof takes depends on the sizes alone: find out, read them, then make it.
-  const nodes = new Map<string, { readonly level: number; readonly index: number }>()
-  yield* Effect.promise(() =>
-    consistencyProof((level, index) => {
-      nodes.set(`${level}/${index}`, { level, index })
-      return new Uint8Array(32)
-    }, from, to)
-  )
-  const tiles = new Map<string, ReadonlyArray<Uint8Array>>()
-  const hashes = new Map<string, Uint8Array>()
-  for (const [name, { index, level }] of nodes) {
-    const tileLevel = Math.floor(level / tileHeight)
-    const span = 2 ** (level % tileHeight)
-    const first = index * span
-    const tileIndex = Math.floor(first / tileWidth)
-    const inLevel = Math.floor(to / tileWidth ** tileLevel)
-    const width = Math.min(tileWidth, inLevel - tileIndex * tileWidth)
-    const key = `${tileLevel}/${tileIndex}`
-    const tile = tiles.get(key) ?? (yield* readTile(objects, origin, tileLevel, tileIndex, width))
-    tiles.set(key, tile)
-    hashes.set(name, foldHashes(tile.slice(first % tileWidth, first % tileWidth + span)))
+export const readConsistencyProof = Effect.fnUntraced(
+  function*(objects: Objects, origin: Origin, from: number, to: number) {
+    // Which nodes a proof takes depends on the sizes alone: find out, read them, then make it.
+    const nodes = new Map<string, { readonly level: number; readonly index: number }>()
+    yield* Effect.promise(() =>
+      consistencyProof(
+        (level, index) => {
+          nodes.set(`${level}/${index}`, { level, index })
+          return new Uint8Array(32)
+        },
+        from,
+        to
+      )
+    )
+    const tiles = new Map<string, ReadonlyArray<Uint8Array>>()
+    const hashes = new Map<string, Uint8Array>()
+    for (const [name, { index, level }] of nodes) {
+      const tileLevel = Math.floor(level / tileHeight)
+      const span = 2 ** (level % tileHeight)
+      const first = index * span
+      const tileIndex = Math.floor(first / tileWidth)
+      const inLevel = Math.floor(to / tileWidth ** tileLevel)
+      const width = Math.min(tileWidth, inLevel - tileIndex * tileWidth)
+      const key = `${tileLevel}/${tileIndex}`
+      const tile = tiles.get(key) ?? (yield* readTile(objects, origin, tileLevel, tileIndex, width))
+      tiles.set(key, tile)
+      hashes.set(name, foldHashes(tile.slice(first % tileWidth, first % tileWidth + span)))
+    }
+    return yield* Effect.promise(() =>
+      consistencyProof((level, index) => hashes.get(`${level}/${index}`) ?? new Uint8Array(0), from, to)
+    )
   }
-  return yield* Effect.promise(() =>
-    consistencyProof((level, index) => hashes.get(`${level}/${index}`) ?? new Uint8Array(0), from, to)
-  )
-})
+)

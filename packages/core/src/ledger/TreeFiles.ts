@@ -93,7 +93,9 @@ const checkRows = (ledger: LedgerOf, from: number, rows: ReadonlyArray<LedgerRow
   const problem = (row: LedgerRow, index: number): string | null => {
     if (row.leafIndex !== index) return `SQL gave row ${row.leafIndex} where ${index} was expected`
     if (!hasPrefix(row.entry, start)) return `entry ${index} in SQL is not an entry of this ledger`
-    return equal(leafHash(row.entry), row.leafHash) ? null : `the leaf hash of entry ${index} in SQL is not that of its text`
+    return equal(leafHash(row.entry), row.leafHash)
+      ? null
+      : `the leaf hash of entry ${index} in SQL is not that of its text`
   }
   for (const [offset, row] of rows.entries()) {
     const found = problem(row, from + offset)

@@ -103,7 +103,9 @@ export class RateBudget extends Context.Service<RateBudget, {
   static readonly layerOptions = (options: RateBudgetOptions): Layer.Layer<RateBudget> =>
     Layer.effect(RateBudget, make(options))
 
-  static readonly layer: Layer.Layer<RateBudget> = Layer.suspend(() => RateBudget.layerOptions(defaultRateBudgetOptions))
+  static readonly layer: Layer.Layer<RateBudget> = Layer.suspend(() =>
+    RateBudget.layerOptions(defaultRateBudgetOptions)
+  )
 }
 
 const make = (options: RateBudgetOptions): Effect.Effect<RateBudget["Service"]> =>
@@ -176,7 +178,7 @@ const make = (options: RateBudgetOptions): Effect.Effect<RateBudget["Service"]> 
     const wakeAll = Effect.map(monotonicMs, (now) => {
       drain(now)
       for (const waiter of queue) {
-        
+        if (waiter.dependsOnOthers) waiter.changed.openUnsafe()
       }
     })
 
@@ -239,8 +241,7 @@ const make = (options: RateBudgetOptions): Effect.Effect<RateBudget["Service"]> 
 
     const spend = (budgets: ReadonlyArray<Budget>) => <A, E, R>(request: Effect.Effect<A, E, R>) =>
       Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(acquire(budgets, restore), (slot) =>
-          Effect.onExit(restore(request), () => release(slot)))
+        Effect.flatMap(acquire(budgets, restore), (slot) => Effect.onExit(restore(request), () => release(slot)))
       )
 
     const pause = Effect.fnUntraced(function*(budget: Budget, forMs: number): Effect.fn.Return<void> {

@@ -3,7 +3,15 @@
  * salt[24] ∥ commitment[32] ∥ chunks. Every plaintext chunk has 16 384 bytes but the last, which is always shorter and
  * may be empty, so a cut at a chunk boundary is seen. Random access by plain offset works.
  */
-import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject, randomBytes, timingSafeEqual } from "node:crypto"
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHmac,
+  createSecretKey,
+  type KeyObject,
+  randomBytes,
+  timingSafeEqual
+} from "node:crypto"
 
 /** The name of the construction, as ledger entries write it. */
 export const chunkedEncryption = "c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM"

@@ -29,7 +29,10 @@ export const make = (masterKey: Redacted.Redacted<Uint8Array>): Kms["Service"] =
     const cipher = createCipheriv("aes-256-gcm", expand(master, "rainlogs-kek/v1", customer), nonce)
     cipher.setAAD(aad)
     const ciphertext = [cipher.update(Redacted.value(secret)), cipher.final()]
-    return { kek: idOf(master, customer), bytes: new Uint8Array(Buffer.concat([nonce, ...ciphertext, cipher.getAuthTag()])) }
+    return {
+      kek: idOf(master, customer),
+      bytes: new Uint8Array(Buffer.concat([nonce, ...ciphertext, cipher.getAuthTag()]))
+    }
   }
 
   const unwrap = (customer: CustomerId, { bytes, kek }: Wrapped, aad: Uint8Array) =>
@@ -56,7 +59,8 @@ export const make = (masterKey: Redacted.Redacted<Uint8Array>): Kms["Service"] =
           const plain = decipher.update(bytes.subarray(nonceBytes, bytes.length - tagBytes))
           return new Uint8Array(Buffer.concat([plain, decipher.final()]))
         },
-        catch: () => new KmsError({ operation: "unwrap", kek, detail: "the wrapped key or its additional data was changed" })
+        catch: () =>
+          new KmsError({ operation: "unwrap", kek, detail: "the wrapped key or its additional data was changed" })
       })
       return Redacted.make(secret, { label: "unwrapped key" })
     })
@@ -72,7 +76,8 @@ const configured = Config.option(Config.Redacted("RAINLOGS_MASTER_KEY"))
 
 const decodeConfigured = (text: Redacted.Redacted<string>) =>
   Effect.gen(function*() {
-    const refused = (detail: string) => new KmsError({ operation: "open", kek: "-", detail: `RAINLOGS_MASTER_KEY: ${detail}` })
+    const refused = (detail: string) =>
+      new KmsError({ operation: "open", kek: "-", detail: `RAINLOGS_MASTER_KEY: ${detail}` })
     const key = yield* Effect.try({
       try: () => Base64.decode(Redacted.value(text)),
       catch: () => refused("expected 32 bytes in padded standard base64 (`openssl rand -base64 32` makes one)")
@@ -97,7 +102,8 @@ export const layer = (options: { readonly file: string }): Layer.Layer<Kms, KmsE
         return yield* new KmsError({
           operation: "open",
           kek: "-",
-          detail: `RAINLOGS_MASTER_KEY and ${options.file} hold different keys: remove the one the archive was not written with`
+          detail:
+            `RAINLOGS_MASTER_KEY and ${options.file} hold different keys: remove the one the archive was not written with`
         })
       }
       return make(key)

@@ -46,7 +46,10 @@ export const loadMasterKey = Effect.fn("MasterKeyFile.load")(function*(file: str
   const { key, mode } = read.value
   if ((mode & 0o077) !== 0) {
     const text = (mode & 0o777).toString(8).padStart(4, "0")
-    return yield* failure(file, `its mode is ${text}, so others can read it: chmod 600, and replace the key if they may have`)
+    return yield* failure(
+      file,
+      `its mode is ${text}, so others can read it: chmod 600, and replace the key if they may have`
+    )
   }
   const fault = masterKeyFault(key)
   if (fault !== undefined) return yield* failure(file, fault)

@@ -45,7 +45,12 @@ export class DurableDirectory {
         actual === expected
           ? Effect.void
           : Effect.fail(
-            new StorageError({ operation, key, category: "rejected", detail: "a directory of the key is a symbolic link" })
+            new StorageError({
+              operation,
+              key,
+              category: "rejected",
+              detail: "a directory of the key is a symbolic link"
+            })
           )
       )
     )
@@ -55,14 +60,18 @@ export class DurableDirectory {
   makeParents(operation: string, key: string): Effect.Effect<void, StorageError> {
     const parents: Array<string> = []
     for (let path = dirname(key); path !== "."; path = dirname(path)) parents.unshift(path)
-    return Effect.forEach(parents.filter((path) => !this.#durable.has(path)), (path) =>
-      Effect.gen({ self: this }, function*() {
-        yield* fileCall(operation, key, () => mkdir(this.path(path), { mode: 0o755 })).pipe(
-          Effect.catchIf((error) => error.detail === "EEXIST", () => Effect.void)
-        )
-        yield* syncDirectory(operation, key, dirname(this.path(path)))
-        this.#durable.add(path)
-      }), { discard: true })
+    return Effect.forEach(
+      parents.filter((path) => !this.#durable.has(path)),
+      (path) =>
+        Effect.gen({ self: this }, function*() {
+          yield* fileCall(operation, key, () => mkdir(this.path(path), { mode: 0o755 })).pipe(
+            Effect.catchIf((error) => error.detail === "EEXIST", () => Effect.void)
+          )
+          yield* syncDirectory(operation, key, dirname(this.path(path)))
+          this.#durable.add(path)
+        }),
+      { discard: true }
+    )
   }
 
   /** Makes the name of an existing key durable, whoever gave it. */
@@ -79,7 +88,11 @@ export class DurableDirectory {
    */
   publish(operation: string, key: string, temporary: string): Effect.Effect<"created" | "exists", StorageError> {
     const path = this.path(key)
-    const place: Effect.Effect<"created" | "exists", StorageError> = fileCall(operation, key, () => link(temporary, path)).pipe(
+    const place: Effect.Effect<"created" | "exists", StorageError> = fileCall(
+      operation,
+      key,
+      () => link(temporary, path)
+    ).pipe(
       Effect.as("created" as const),
       Effect.catchIf((error) => error.detail === "EEXIST", () => Effect.succeed("exists" as const))
     )

@@ -33,7 +33,12 @@ export const readRange = (
       Effect.flatMap(({ buffer, bytesRead }) =>
         bytesRead === 0
           ? Effect.fail(
-            new StorageError({ operation, key, category: "corrupt", detail: `the file ends at ${at}, not at ${range.to}` })
+            new StorageError({
+              operation,
+              key,
+              category: "corrupt",
+              detail: `the file ends at ${at}, not at ${range.to}`
+            })
           )
           : Effect.succeed([buffer.subarray(0, bytesRead), at + bytesRead] as const)
       )
@@ -43,7 +48,10 @@ export const readRange = (
 /** The whole file at `path`, which nobody else changes; `key` names it in errors. */
 export const readFile = (operation: string, key: string, path: string): Stream.Stream<Uint8Array, StorageError> =>
   Stream.unwrap(Effect.gen(function*() {
-    const file = yield* Effect.mapError(openForReading(operation, key, path), (cause) => fileFailure(operation, key, cause))
+    const file = yield* Effect.mapError(
+      openForReading(operation, key, path),
+      (cause) => fileFailure(operation, key, cause)
+    )
     const { size } = yield* fileCall(operation, key, () => file.stat())
     return readRange(operation, key, file, { from: 0, to: size })
   }))

@@ -3,7 +3,7 @@
  * (errno names of errno(3)).
  */
 import { Effect } from "effect"
-import { StorageError, type StorageCategory } from "./ObjectStore.ts"
+import { type StorageCategory, StorageError } from "./ObjectStore.ts"
 
 const categories: Readonly<Record<string, StorageCategory>> = {
   ENOSPC: "full",

@@ -48,7 +48,9 @@ const fill = <E, R>(operation: string, key: string, file: FileHandle, body: Body
     yield* Stream.runForEach(body.bytes, (bytes) => {
       size += bytes.length
       // More than announced is wrong already; it must not fill the disk first.
-      if (size > body.size) return Effect.fail(corruptBody(operation, key, `more than the announced ${body.size} bytes`))
+      if (size > body.size) {
+        return Effect.fail(corruptBody(operation, key, `more than the announced ${body.size} bytes`))
+      }
       hash.update(bytes)
       return writeAll(operation, key, file, bytes)
     })
@@ -109,8 +111,10 @@ export const make = Effect.fn("ObjectStoreFileSystem.make")(function*(directory:
     Stream.unwrap(Effect.gen(function*() {
       const { file, size } = yield* openObject("get", key)
       const wanted = range ?? { from: 0, to: size }
-      if (range !== undefined && !(Number.isSafeInteger(range.from) && Number.isSafeInteger(range.to) &&
-        range.from >= 0 && range.from < range.to && range.from < size)) {
+      if (
+        range !== undefined && !(Number.isSafeInteger(range.from) && Number.isSafeInteger(range.to) &&
+          range.from >= 0 && range.from < range.to && range.from < size)
+      ) {
         return yield* rejected("get", key, `the range [${range.from}, ${range.to}) is not inside ${size} bytes`)
       }
       return readRange("get", key, file, { from: wanted.from, to: Math.min(wanted.to, size) })
@@ -183,4 +187,5 @@ export const make = Effect.fn("ObjectStoreFileSystem.make")(function*(directory:
 })
 
 /** The store on a directory. */
-export const layer = (directory: string): Layer.Layer<ObjectStore, StorageError> => Layer.effect(ObjectStore, make(directory))
+export const layer = (directory: string): Layer.Layer<ObjectStore, StorageError> =>
+  Layer.effect(ObjectStore, make(directory))

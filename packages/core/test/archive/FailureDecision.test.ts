@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { decideFailure, type Failure, failuresBeforeSplit, middleOf } from "@rainlogs/core/archive/FailureDecision"
+import { decideFailure, type Failure, failuresBeforeSplit, middleOf, silencesBeforeSplit } from "@rainlogs/core/archive/FailureDecision"
 
 const hour = { from: 1_767_225_600_000, to: 1_767_229_200_000 }
 const limits = { shortestWindowMs: 1000 }
@@ -25,10 +25,21 @@ describe("deciding on a failed attempt", () => {
     const failures = failuresBeforeSplit - 1
     assert.deepStrictEqual(decideFailure(failure("malformed"), hour, failures, limits), {
       action: "split",
-      at: hour.from + 1_800_000
+      at: hour.from + 1_800_000,
+      lesson: "plan-shorter"
     })
     const short = { from: hour.from, to: hour.from + 119_000 }
     assert.strictEqual(decideFailure(failure("malformed"), short, failures, limits).action, "retry")
+  })
+
+  it("is patient with a source that does not begin to answer, and plans no shorter windows for it", () => {
+    const silent = failure("transient", { code: "server-error" })
+    assert.strictEqual(decideFailure(silent, hour, silencesBeforeSplit - 2, limits).action, "retry")
+    assert.deepStrictEqual(decideFailure(silent, hour, silencesBeforeSplit - 1, limits), {
+      action: "split",
+      at: hour.from + 1_800_000,
+      lesson: "none"
+    })
   })
 
   it("splits an oversize window at once, down to the source's shortest", () => {

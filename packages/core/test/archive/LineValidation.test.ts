@@ -26,10 +26,40 @@ describe("validateLines", () => {
 
   it("refuses everything that is nearly JSON", () => {
     const bad = [
-      "{", "}", "{\"a\":1}}", "{\"a\":1}{\"b\":2}", "{\"a\":1},", "{\"a\":1,}", "{a:1}", "{'a':1}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":.5}",
-      "{\"a\":5.}", "{\"a\":0x10}", "{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":undefined}", "{\"a\":\"\t\"}", "{\"a\":\"\r\"}", "{\"a\":1}//x",
-      "/**/{\"a\":1}", "{\"a\":\"\\x41\"}", "{\"a\":\"\\u12\"}", "\u00a0{}", "\ufeff{}", "\u2028{}", "\v{}", "\f{}", "({})", "\r", " ", "\0", "{}\0",
-      "Error streaming data.", "{\"a\":\"b"
+      "{",
+      "}",
+      "{\"a\":1}}",
+      "{\"a\":1}{\"b\":2}",
+      "{\"a\":1},",
+      "{\"a\":1,}",
+      "{a:1}",
+      "{'a':1}",
+      "{\"a\":01}",
+      "{\"a\":+1}",
+      "{\"a\":.5}",
+      "{\"a\":5.}",
+      "{\"a\":0x10}",
+      "{\"a\":NaN}",
+      "{\"a\":Infinity}",
+      "{\"a\":undefined}",
+      "{\"a\":\"\t\"}",
+      "{\"a\":\"\r\"}",
+      "{\"a\":1}//x",
+      "/**/{\"a\":1}",
+      "{\"a\":\"\\x41\"}",
+      "{\"a\":\"\\u12\"}",
+      "\u00a0{}",
+      "\ufeff{}",
+      "\u2028{}",
+      "\v{}",
+      "\f{}",
+      "({})",
+      "\r",
+      " ",
+      "\0",
+      "{}\0",
+      "Error streaming data.",
+      "{\"a\":\"b"
     ]
     for (const line of bad) assert.strictEqual(check(`${line}\n`), "not-json", JSON.stringify(line))
   })
@@ -42,12 +72,17 @@ describe("validateLines", () => {
   })
 
   it("refuses JSON that is no object", () => {
-    for (const line of ["[]", "[{}]", "null", "1", "\"{}\"", "true"]) assert.strictEqual(check(`${line}\n`), "not-object", line)
+    for (const line of ["[]", "[{}]", "null", "1", "\"{}\"", "true"]) {
+      assert.strictEqual(check(`${line}\n`), "not-object", line)
+    }
   })
 
   it("refuses bytes that are not UTF-8", () => {
     for (const bytes of [[0xff], [0xc0, 0x80], [0xed, 0xa0, 0x80], [0xe2, 0x80], [0xf5, 0x80, 0x80, 0x80], [0x80]]) {
-      assert.strictEqual(check(Buffer.concat([Buffer.from("{\"a\":\""), Buffer.from(bytes), Buffer.from("\"}\n")])), "invalid-utf8")
+      assert.strictEqual(
+        check(Buffer.concat([Buffer.from("{\"a\":\""), Buffer.from(bytes), Buffer.from("\"}\n")])),
+        "invalid-utf8"
+      )
     }
   })
 
@@ -65,7 +100,10 @@ describe("validateLines", () => {
 
   const Index = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 19 })))
   it.prop("names the bad line and its offset", [Index], ([index]) => {
-    const lines = Array.from({ length: 20 }, (_, i) => i === index ? Buffer.from("{\xff}", "latin1") : Buffer.from(`{"i":"${"é".repeat(i)}"}`))
+    const lines = Array.from(
+      { length: 20 },
+      (_, i) => i === index ? Buffer.from("{\xff}", "latin1") : Buffer.from(`{"i":"${"é".repeat(i)}"}`)
+    )
     const frame = Buffer.concat(lines.flatMap((line) => [line, Buffer.from("\n")]))
     const offset = lines.slice(0, index).reduce((sum, line) => sum + line.length + 1, 0)
     assert.deepStrictEqual(validateLines(frame, 1000), { fault: { code: "invalid-utf8", index, offset } })

@@ -50,7 +50,10 @@ export const worldAt = (directory: string, sealer: Partial<SealerOptions> = {}, 
   )
 
 /** Runs the effect in a world on a new directory. */
-export const inWorld = <A, E, R>(effect: (directory: string) => Effect.Effect<A, E, R>, sealer: Partial<SealerOptions> = {}) =>
+export const inWorld = <A, E, R>(
+  effect: (directory: string) => Effect.Effect<A, E, R>,
+  sealer: Partial<SealerOptions> = {}
+) =>
   Effect.scoped(Effect.gen(function*() {
     const directory = yield* temporaryDirectory
     return yield* Effect.provide(Effect.scoped(effect(directory)), worldAt(directory, sealer))
@@ -68,4 +71,5 @@ export const archive = Effect.fnUntraced(function*(bytes: Uint8Array, size = 65_
 })
 
 /** Opens the whole object. */
-export const open = (object: LogObject) => Effect.flatMap(Opener, (opener) => collect(opener.open({ ...place, object })))
+export const open = (object: LogObject) =>
+  Effect.flatMap(Opener, (opener) => collect(opener.open({ ...place, object })))

@@ -4,8 +4,8 @@ import { execFileSync, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
 import * as fs from "node:fs"
 import { join } from "node:path"
-import { SealError } from "../../src/archive/SealError.ts"
 import { Sealer } from "../../src/archive/Sealer.ts"
+import { SealError } from "../../src/archive/SealError.ts"
 import { decompressFrame, FrameReader } from "../../src/archive/ZstdFrames.ts"
 import { emptyObject } from "../../src/domain/LogObject.ts"
 import { ChunkedDecryptor } from "../../src/secrets/ChunkedEncryption.ts"
@@ -93,7 +93,8 @@ describe("sealing", () => {
           fidelity: "complete",
           codec: "zstd"
         })
-      })))
+      })
+    ))
 
   it.effect("two seals of the same lines share no stored bytes", () =>
     inWorld(() =>
@@ -102,16 +103,20 @@ describe("sealing", () => {
         const [one, two] = [yield* seal(inPieces(bytes, 3)), yield* seal(inPieces(bytes, 3))]
         assert.notStrictEqual(one.object.sha256, two.object.sha256)
         assert.notStrictEqual(one.object.dek, two.object.dek)
-      })))
+      })
+    ))
 
   it.effect("the decrypted object is independent zstd frames of whole lines, about the frame size each", () =>
     inWorld(() =>
       Effect.gen(function*() {
-        const lines = Array.from({ length: 1000 }, (_, i) => `{"i":${i},"pad":"${"x".repeat(i === 500 ? 20_000 : i % 90)}"}\n`)
+        const lines = Array.from({ length: 1000 }, (_, i) =>
+          `{"i":${i},"pad":"${"x".repeat(i === 500 ? 20_000 : i % 90)}"}\n`)
         const sealed = yield* seal(inPieces(Buffer.from(lines.join("")), 997))
         const compressed = yield* decrypted(sealed.spooled!.file, sealed.spooled!.keyRecord)
         const reader = new FrameReader(1_000_000)
-        const frames = reader.push(compressed).filter(({ contentSize }) => contentSize !== null)
+        const frames = reader.push(compressed).filter(({ contentSize }) =>
+          contentSize !== null
+        )
         const plain = yield* Effect.forEach(frames, ({ bytes, contentSize }) => decompressFrame(bytes, contentSize!))
         reader.end()
         assert.isAbove(frames.length, 10)
@@ -137,8 +142,16 @@ describe("sealing", () => {
         const [command, ...argv]: ReadonlyArray<string> = zstd
           ? ["zstd", "-d", "-c"]
           : python
-          ? ["python3", "-c", "import sys,zstandard; zstandard.ZstdDecompressor().copy_stream(sys.stdin.buffer, sys.stdout.buffer, read_across_frames=True)"]
-          : [bun, "-e", "const z=require('node:zlib');process.stdout.write(z.zstdDecompressSync(require('node:fs').readFileSync(0)))"]
+          ? [
+            "python3",
+            "-c",
+            "import sys,zstandard; zstandard.ZstdDecompressor().copy_stream(sys.stdin.buffer, sys.stdout.buffer, read_across_frames=True)"
+          ]
+          : [
+            bun,
+            "-e",
+            "const z=require('node:zlib');process.stdout.write(z.zstdDecompressSync(require('node:fs').readFileSync(0)))"
+          ]
         assert.strictEqual(execFileSync(command!, argv, { input: compressed, maxBuffer: 1e8 }).toString(), lines)
       }), { frameBytes: 4096 }))
 
@@ -164,7 +177,8 @@ describe("sealing", () => {
         assert.strictEqual((yield* Stream.runCollect(store.list(""))).length, 0)
         assert.deepStrictEqual(fs.readdirSync(join(directory, "spool")), [])
         assert.strictEqual((yield* open(sealed.object)).length, 0)
-      })))
+      })
+    ))
 
   it.effect("storing again is fine, and the key is stored before the object", () =>
     inWorld((directory) =>
@@ -178,7 +192,8 @@ describe("sealing", () => {
         fs.renameSync(`${sealed.spooled!.file}.away`, sealed.spooled!.file)
         assert.strictEqual(yield* sealer.store(sealed), "created")
         assert.strictEqual(yield* sealer.store(sealed), "exists")
-      })))
+      })
+    ))
 })
 
 describe("refusals", () => {
@@ -192,7 +207,10 @@ describe("refusals", () => {
         [`${good}\n${good}`, at(2, 8, "empty-line")],
         ["\n", at(1, 0, "empty-line")],
         [`${good.repeat(100)}{"a":`, at(101, 800, "not-json")],
-        [Buffer.concat([Buffer.from(good.repeat(50)), Buffer.from([0x7b, 0xff, 0x7d, 0x0a])]), at(51, 400, "invalid-utf8")],
+        [
+          Buffer.concat([Buffer.from(good.repeat(50)), Buffer.from([0x7b, 0xff, 0x7d, 0x0a])]),
+          at(51, 400, "invalid-utf8")
+        ],
         [`${good.repeat(20)}{"a":"${"x".repeat(300)}"}\n`, at(21, 160, "line-too-long")],
         [`${good.repeat(20)}{"a":"${"x".repeat(3000)}"}\n`, at(21, 160, "line-too-long")],
         [`${good}Error streaming data.`, at(2, 8, "not-json")]
@@ -207,7 +225,8 @@ describe("refusals", () => {
 
   it.effect("an object over the limit is oversize, and nothing is left in the spool", () =>
     Effect.gen(function*() {
-      const random = Array.from({ length: 2000 }, (_, i) => `{"a":"${createHash("sha512").update(String(i)).digest("base64")}"}\n`).join("")
+      const random = Array.from({ length: 2000 }, (_, i) =>
+        `{"a":"${createHash("sha512").update(String(i)).digest("base64")}"}\n`).join("")
       const { category, code } = yield* failureOf(random, { frameBytes: 4096, maxStoredBytes: 50_000 })
       assert.deepStrictEqual({ category, code }, { category: "oversize", code: "object-too-large" })
     }))
@@ -241,7 +260,8 @@ describe("resources", () => {
         }))
         assert.isFalse(fs.existsSync(file))
         assert.strictEqual(fs.statSync(join(directory, "spool")).mode & 0o777, 0o700)
-      })))
+      })
+    ))
 
   it.effect("an interrupted seal leaves nothing", () =>
     inWorld((directory) =>
@@ -258,20 +278,29 @@ describe("resources", () => {
         assert.deepStrictEqual(fs.readdirSync(join(directory, "spool")), [])
       }), { frameBytes: 1024 }))
 
-  it.effect("an endless input is pulled no further than a few frames past what is written", () =>
-    Effect.gen(function*() {
-      let pulled = 0
-      // Hex of hashes: zstd keeps a little more than half of it.
-      const endless = Stream.fromIteratorSucceed((function*() {
-        for (;;) {
-          pulled++
-          yield Buffer.from(`{"a":"${createHash("sha512").update(String(pulled)).digest("hex")}"}\n`)
-        }
-      })(), 1)
-      const limit = 100_000
-      const error = yield* Effect.flip(inWorld(() => seal(endless), { frameBytes: 1360, framesInFlight: 3, maxStoredBytes: limit }))
-      assert.deepInclude({ ...error }, { code: "object-too-large" })
-      // 64 bytes of a line cannot be compressed; one chunk of 16 KiB waits in the encryption; a frame has 9 lines.
-      assert.isAtMost(pulled, (limit + 16_384) / 64 + 9 * (3 + 2))
-    }), 30_000)
+  it.effect(
+    "an endless input is pulled no further than a few frames past what is written",
+    () =>
+      Effect.gen(function*() {
+        let pulled = 0
+        // Hex of hashes: zstd keeps a little more than half of it.
+        const endless = Stream.fromIteratorSucceed(
+          (function*() {
+            for (;;) {
+              pulled++
+              yield Buffer.from(`{"a":"${createHash("sha512").update(String(pulled)).digest("hex")}"}\n`)
+            }
+          })(),
+          1
+        )
+        const limit = 100_000
+        const error = yield* Effect.flip(
+          inWorld(() => seal(endless), { frameBytes: 1360, framesInFlight: 3, maxStoredBytes: limit })
+        )
+        assert.deepInclude({ ...error }, { code: "object-too-large" })
+        // 64 bytes of a line cannot be compressed; one chunk of 16 KiB waits in the encryption; a frame has 9 lines.
+        assert.isAtMost(pulled, (limit + 16_384) / 64 + 9 * (3 + 2))
+      }),
+    30_000
+  )
 })

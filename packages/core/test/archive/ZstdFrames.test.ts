@@ -3,7 +3,13 @@ import { Effect, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import * as zlib from "node:zlib"
 import { framesOf, parseSeekTable, SeekTableWriter, tableBytes } from "../../src/archive/SeekTable.ts"
-import { compressFrame, decompressFrame, FrameReader, skippableFrame, ZstdMalformed } from "../../src/archive/ZstdFrames.ts"
+import {
+  compressFrame,
+  decompressFrame,
+  FrameReader,
+  skippableFrame,
+  ZstdMalformed
+} from "../../src/archive/ZstdFrames.ts"
 
 const Length = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 300_000 })))
 const Piece = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 100_000 })))
@@ -20,23 +26,36 @@ const read = (bytes: Uint8Array, piece: number, maxFrameBytes = 1_000_000) => {
 }
 
 describe("FrameReader", () => {
-  it.effect.prop("finds every frame, however the bytes arrive", [Schema.Array(Length), Piece], ([lengths, piece]) =>
-    Effect.gen(function*() {
-      const contents = lengths.slice(0, 6).map(contentOf)
-      const frames = yield* Effect.forEach(contents, compressFrame)
-      const found = read(Buffer.concat([...frames, skippableFrame(3, Buffer.from("note"))]), piece)
-      assert.deepStrictEqual(found.map(({ contentSize }) => contentSize), [...contents.map(({ length }) => length), null])
-      for (const [i, frame] of frames.entries()) {
-        assert.isTrue(found[i]!.bytes.equals(frame))
-        assert.isTrue((yield* decompressFrame(found[i]!.bytes, contents[i]!.length)).equals(contents[i]!))
-      }
-    }))
+  it.effect.prop(
+    "finds every frame, however the bytes arrive",
+    [Schema.Array(Length), Piece],
+    ([lengths, piece]) =>
+      Effect.gen(function*() {
+        const contents = lengths.slice(0, 6).map(contentOf)
+        const frames = yield* Effect.forEach(contents, compressFrame)
+        const found = read(Buffer.concat([...frames, skippableFrame(3, Buffer.from("note"))]), piece)
+        assert.deepStrictEqual(found.map(({ contentSize }) => contentSize), [
+          ...contents.map(({ length }) => length),
+          null
+        ])
+        for (const [i, frame] of frames.entries()) {
+          assert.isTrue(found[i]!.bytes.equals(frame))
+          assert.isTrue((yield* decompressFrame(found[i]!.bytes, contents[i]!.length)).equals(contents[i]!))
+        }
+      })
+  )
 
   it("reads frames of every shape: checksum, run-length blocks, one byte of size", () => {
     const shapes = [
-      zlib.zstdCompressSync(Buffer.alloc(200_000), { pledgedSrcSize: 200_000, params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 } }),
+      zlib.zstdCompressSync(Buffer.alloc(200_000), {
+        pledgedSrcSize: 200_000,
+        params: { [zlib.constants.ZSTD_c_checksumFlag]: 1 }
+      }),
       zlib.zstdCompressSync(Buffer.from("x"), { pledgedSrcSize: 1 }),
-      zlib.zstdCompressSync(randomBytes(200_000), { pledgedSrcSize: 200_000, params: { [zlib.constants.ZSTD_c_compressionLevel]: 19 } })
+      zlib.zstdCompressSync(randomBytes(200_000), {
+        pledgedSrcSize: 200_000,
+        params: { [zlib.constants.ZSTD_c_compressionLevel]: 19 }
+      })
     ]
     const found = read(Buffer.concat(shapes), 777)
     assert.deepStrictEqual(found.map(({ bytes }) => bytes.length), shapes.map(({ length }) => length))
@@ -46,7 +65,9 @@ describe("FrameReader", () => {
   it.effect("refuses cuts, foreign bytes and frames over the limit", () =>
     Effect.gen(function*() {
       const frame = yield* compressFrame(contentOf(10_000))
-      for (let length = 1; length < frame.length; length += 97) assert.throws(() => read(frame.subarray(0, length), 50), ZstdMalformed)
+      for (let length = 1; length < frame.length; length += 97) {
+        assert.throws(() => read(frame.subarray(0, length), 50), ZstdMalformed)
+      }
       assert.throws(() => read(Buffer.concat([frame, Buffer.from("trailing bytes")]), 50), ZstdMalformed)
       assert.throws(() => read(frame, 50, 9_999), ZstdMalformed)
       assert.throws(() => read(zlib.gzipSync("x"), 50), ZstdMalformed)
@@ -88,7 +109,9 @@ describe("the seek table", () => {
     const owners = entries.flatMap(({ plain }, i) => Array.from({ length: plain }, () => i))
     assert.isUndefined(framesOf(entries, 0, owners.length + 1))
     if (owners.length === 0) return
-    const [from, last] = [Math.floor(a * owners.length), Math.floor(b * owners.length)].sort((left, right) => left - right)
+    const [from, last] = [Math.floor(a * owners.length), Math.floor(b * owners.length)].sort((left, right) =>
+      left - right
+    )
     const range = framesOf(entries, from!, last! + 1)!
     const start = (frame: number) => entries.slice(0, frame).reduce((sum, { compressed }) => sum + compressed, 0)
     assert.strictEqual(range.from, start(owners[from!]!))
@@ -100,7 +123,14 @@ describe("the seek table", () => {
     const writer = new SeekTableWriter()
     writer.add({ compressed: 1, plain: 2 })
     const table = writer.print()
-    for (const changed of [table.subarray(1), table.subarray(0, -1), Buffer.concat([table, Buffer.alloc(1)]), Buffer.alloc(17)]) {
+    for (
+      const changed of [
+        table.subarray(1),
+        table.subarray(0, -1),
+        Buffer.concat([table, Buffer.alloc(1)]),
+        Buffer.alloc(17)
+      ]
+    ) {
       assert.throws(() => parseSeekTable(changed), ZstdMalformed)
     }
     for (const at of [0, 1, 4, table.length - 5, table.length - 1]) {

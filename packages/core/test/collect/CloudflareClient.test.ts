@@ -1,171 +1,23 @@
 import { assert, describe, it } from "@effect/vitest"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
-import { cloudflareOptions, isUnprotected } from "@rainlogs/core/collect/CloudflareOptions"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
-import { Cause, ConfigProvider, Effect, Exit, Logger, Redacted, References, Stream, Tracer } from "effect"
-import type { IncomingMessage, ServerResponse } from "node:http"
+import { Cause, Effect, Exit, Logger, Redacted, References, Tracer } from "effect"
+import type { IncomingMessage } from "node:http"
 import { inspect } from "node:util"
-import { gzipSync } from "node:zlib"
-import { layers, now, secret, server, simulator, token, zoneId } from "./Harness.ts"
-
-const window = { from: now - 7_200_000, to: now - 7_140_000 }
-const record = "{\"RayID\":\"0123456789abcdef\"}\n"
-const gzipped = new Uint8Array(gzipSync(record.repeat(2_000)))
-
-/** The whole body of `/logs/received`. */
-const received = Effect.scoped(Effect.gen(function*() {
-  const client = yield* CloudflareClient
-  const stream = yield* client.logpullReceived(token, zoneId, window, ["RayID"])
-  return Buffer.concat(yield* Stream.runCollect(stream)).toString()
-}))
-
-type Answer = (response: ServerResponse, request: IncomingMessage) => void
-
-/** `/logs/received` against a server that gives `answer`. */
-const receivedFrom = (answer: Answer) =>
-  Effect.scoped(Effect.gen(function*() {
-    const baseUrl = yield* server((request, response) => answer(response, request))
-    return yield* received.pipe(Effect.provide(layers({ baseUrl }), { local: true }))
-  }))
-
-const later = (response: ServerResponse, then: () => void) => {
-  setTimeout(() => response.destroyed || then(), 30)
-}
-
-describe("bodies of /logs/received", () => {
-  it.live.each<readonly [string, Answer]>([
-    ["chunked", (response) => response.writeHead(200).end(record)],
-    ["chunked in many pieces", (response) => {
-      response.writeHead(200)
-      for (const byte of Buffer.from(record)) response.write(Uint8Array.of(byte))
-      response.end()
-    }],
-    ["with a length", (response) => response.writeHead(200, { "content-length": record.length }).end(record)],
-    ["under another content type", (response) => response.writeHead(200, { "content-type": "application/json" }).end(record)]
-  ])("come through %s", ([, answer]) =>
-    Effect.map(receivedFrom(answer), (text) => assert.strictEqual(text, record)))
-
-  it.live.each<readonly [string, Answer]>([
-    ["announced", (response) => response.writeHead(200, { "content-encoding": "gzip" }).end(gzipped)],
-    ["not announced", (response) => response.writeHead(200).end(gzipped)],
-    ["with a length", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip", "content-length": gzipped.length }).end(gzipped)],
-    ["closed at its end", (response) => {
-      response.socket?.write("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Encoding: gzip\r\n\r\n")
-      response.socket?.end(gzipped)
-    }]
-  ])("come through as gzip %s", ([, answer]) =>
-    Effect.map(receivedFrom(answer), (text) => assert.strictEqual(text, record.repeat(2_000))))
-
-  it.live.each<readonly [string, Answer]>([
-    ["chunked", (response) => response.writeHead(200).end()],
-    ["with length 0", (response) => response.writeHead(200, { "content-length": 0, "content-encoding": "gzip" }).end()],
-    ["gzip", (response) => response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(""))]
-  ])("may be empty, %s", ([, answer]) => Effect.map(receivedFrom(answer), (text) => assert.strictEqual(text, "")))
-
-  it.live.each<readonly [string, string, Answer]>([
-    ["gzip cut in the middle, HTTP whole", "malformed truncated-gzip", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip" }).end(gzipped.subarray(0, gzipped.length >> 1))],
-    ["gzip without its last byte", "malformed truncated-gzip", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip", "content-length": gzipped.length - 1 }).end(gzipped.subarray(0, -1))],
-    ["gzip cut to nothing", "malformed truncated-gzip", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip" }).end()],
-    ["gzip with a trailer behind it", "malformed broken-gzip", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip" }).end(Buffer.concat([gzipped, Buffer.from("Error streaming data.")]))],
-    ["gzip that was decompressed on the way", "malformed not-gzip", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip" }).end(record)],
-    ["an encoding that was not asked for", "malformed unsupported-encoding", (response) =>
-      response.writeHead(200, { "content-encoding": "br" }).end("xxx")],
-    ["shorter than its length", "transient connection-lost", (response) => {
-      response.writeHead(200, { "content-length": 1_000 }).write(record)
-      later(response, () => response.socket?.end())
-    }],
-    ["chunks without an end", "transient connection-lost", (response) => {
-      response.writeHead(200).write(record)
-      later(response, () => response.socket?.end())
-    }],
-    ["a reset", "transient connection-lost", (response) => {
-      response.writeHead(200).write(record)
-      later(response, () => response.socket?.resetAndDestroy())
-    }],
-    ["a reset before anything", "transient connection-failed", (response) => {
-      response.socket?.resetAndDestroy()
-    }],
-    ["a body only the closing of the connection ends", "malformed unframed-body", (response) => {
-      response.socket?.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n${record}`)
-    }],
-    ["silence after the headers", "transient idle-timeout", (response) => response.writeHead(200).flushHeaders()],
-    ["silence after some records", "transient idle-timeout", (response) => {
-      response.writeHead(200).write(record)
-    }],
-    ["silence before the headers", "transient idle-timeout", () => undefined],
-    ["a web page", "malformed html-page", (response) =>
-      response.writeHead(200, { "content-type": "text/html" }).end("<!DOCTYPE html><title>Just a moment...</title>")],
-    ["a web page under another content type", "malformed html-page", (response) =>
-      response.writeHead(200, { "content-type": "application/json" }).end("<html></html>")],
-    ["an envelope with status 200", "malformed error-envelope", (response) =>
-      response.writeHead(200).end("{\"success\":false,\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}")],
-    ["a redirect", "transient redirected", (response) => response.writeHead(302, { location: "/elsewhere" }).end()],
-    ["no content", "blocked not-entitled", (response) => response.writeHead(204).end()],
-    ["more bytes than it may have", "oversize response-too-large", (response) =>
-      response.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync(new Uint8Array(40_000_000)))]
-  ])("fail typed and in time: %s", ([, expected, answer]) =>
-    Effect.gen(function*() {
-      const begun = performance.now()
-      const baseUrl = yield* server((request, response) => answer(response, request))
-      const error = yield* Effect.flip(received).pipe(
-        Effect.provide(layers({ baseUrl, longestResponseBytes: 30_000_000 }), { local: true })
-      )
-      assert.strictEqual(`${error.category} ${error.code}`, expected)
-      assert.isBelow(performance.now() - begun, 2_500)
-    }))
-
-  it.live("a slow drip ends at the cap for the whole response", () =>
-    Effect.gen(function*() {
-      const begun = performance.now()
-      const baseUrl = yield* server((_, response) => {
-        response.writeHead(200).write("{")
-        const timer = setInterval(() => response.write(" "), 50)
-        response.on("close", () => clearInterval(timer))
-      })
-      const error = yield* Effect.flip(received).pipe(Effect.provide(layers({ baseUrl, responseTimeoutMs: 700 }), { local: true }))
-      assert.strictEqual(error.code, "response-timeout")
-      const took = performance.now() - begun
-      assert.isTrue(took > 600 && took < 2_000, `${took} ms`)
-    }))
-
-  it.live("a slow reader is not taken for a silent server", () =>
-    Effect.gen(function*() {
-      const baseUrl = yield* server((_, response) => {
-        response.writeHead(200).write(record)
-        setTimeout(() => response.end(record), 100)
-      })
-      const slowly = Effect.scoped(Effect.gen(function*() {
-        const client = yield* CloudflareClient
-        const stream = yield* client.logpullReceived(token, zoneId, window, ["RayID"])
-        return yield* Stream.runCollect(Stream.tap(stream, () => Effect.sleep(600)))
-      }))
-      const pieces = yield* slowly.pipe(Effect.provide(layers({ baseUrl, idleTimeoutMs: 300 }), { local: true }))
-      assert.strictEqual(Buffer.concat(pieces).toString(), record + record)
-    }))
-
-  it.live("closing the scope closes the connection", () =>
-    Effect.gen(function*() {
-      let closed = 0
-      const baseUrl = yield* server((_, response) => {
-        response.writeHead(200).write(record)
-        response.on("close", () => closed++)
-      })
-      yield* Effect.scoped(Effect.gen(function*() {
-        const client = yield* CloudflareClient
-        const stream = yield* client.logpullReceived(token, zoneId, window, ["RayID"])
-        yield* Stream.runDrain(Stream.take(stream, 1))
-      })).pipe(Effect.provide(layers({ baseUrl }), { local: true }))
-      yield* Effect.sleep(100)
-      assert.strictEqual(closed, 1)
-    }))
-})
+import {
+  type Answer,
+  later,
+  layers,
+  now,
+  received,
+  record,
+  secret,
+  server,
+  simulator,
+  token,
+  zoneId
+} from "./Harness.ts"
 
 describe("requests", () => {
   it.live("ask for gzip with a bearer token, and say nothing else about us", () =>
@@ -175,7 +27,10 @@ describe("requests", () => {
         seen.push(request)
         response.writeHead(200).end(record)
       })
-      yield* received.pipe(Effect.withSpan("outer"), Effect.provide(layers({ baseUrl: `${baseUrl}/base` }), { local: true }))
+      yield* received.pipe(
+        Effect.withSpan("outer"),
+        Effect.provide(layers({ baseUrl: `${baseUrl}/base` }), { local: true })
+      )
       const [request] = seen
       const url = new URL(request?.url ?? "", baseUrl)
       assert.strictEqual(url.pathname, `/base/zones/${zoneId}/logs/received`)
@@ -225,7 +80,9 @@ describe("requests", () => {
 
   it.live("nobody listening is a typed failure", () =>
     Effect.gen(function*() {
-      const error = yield* Effect.flip(received).pipe(Effect.provide(layers({ baseUrl: "http://127.0.0.1:1" }), { local: true }))
+      const error = yield* Effect.flip(received).pipe(
+        Effect.provide(layers({ baseUrl: "http://127.0.0.1:1" }), { local: true })
+      )
       assert.deepStrictEqual([error.category, error.code], ["transient", "connection-failed"])
       assert.include(error.detail, "ECONNREFUSED")
     }))
@@ -303,12 +160,17 @@ describe("other calls", () => {
 
   it.live.each<readonly [string, string]>([
     ["{\"success\":true,\"errors\":[],\"messages\":[],\"result\":{\"flag\":\"yes\"}}", "malformed unexpected-answer"],
-    ["{\"success\":false,\"errors\":[{\"code\":9109,\"message\":\"Unauthorized to access requested resource\"}]}", "unauthorised not-permitted"],
+    [
+      "{\"success\":false,\"errors\":[{\"code\":9109,\"message\":\"Unauthorized to access requested resource\"}]}",
+      "unauthorised not-permitted"
+    ],
     ["{\"success\":true,\"result\":{\"fl", "malformed unexpected-answer"],
     ["", "malformed unexpected-answer"]
   ])("an answer of another form is a typed failure: %s", ([body, expected]) =>
     Effect.gen(function*() {
-      const baseUrl = yield* server((_, response) => response.writeHead(200, { "content-type": "application/json" }).end(body))
+      const baseUrl = yield* server((_, response) =>
+        response.writeHead(200, { "content-type": "application/json" }).end(body)
+      )
       const error = yield* Effect.flatMap(CloudflareClient, (client) => client.logpullRetention(token, zoneId)).pipe(
         Effect.flip,
         Effect.provide(layers({ baseUrl }), { local: true })
@@ -316,40 +178,47 @@ describe("other calls", () => {
       assert.strictEqual(`${error.category} ${error.code}`, expected)
     }))
 
-  it.live.each([["{}"], ["{\"a,b\":\"string\"}"], ["{\"RayID\":1}"], ["[]"]])("a field list like %s is refused", ([body]) =>
-    Effect.gen(function*() {
-      const baseUrl = yield* server((_, response) => response.writeHead(200).end(body))
-      const error = yield* Effect.flatMap(CloudflareClient, (client) => client.logpullFields(token, zoneId)).pipe(
-        Effect.flip,
-        Effect.provide(layers({ baseUrl }), { local: true })
-      )
-      assert.strictEqual(error.category, "malformed")
-    }))
+  it.live.each([["{}"], ["{\"a,b\":\"string\"}"], ["{\"RayID\":1}"], ["[]"]])(
+    "a field list like %s is refused",
+    ([body]) =>
+      Effect.gen(function*() {
+        const baseUrl = yield* server((_, response) => response.writeHead(200).end(body))
+        const error = yield* Effect.flatMap(CloudflareClient, (client) => client.logpullFields(token, zoneId)).pipe(
+          Effect.flip,
+          Effect.provide(layers({ baseUrl }), { local: true })
+        )
+        assert.strictEqual(error.category, "malformed")
+      })
+  )
 })
 
 describe("limits and failures of the other side", () => {
-  it.live("a 429 with Retry-After pauses the budgets of zone and user, without it the whole API for five minutes", () =>
-    Effect.gen(function*() {
-      const sim = yield* simulator()
-      yield* Effect.gen(function*() {
-        const paused = Effect.map(Effect.flatMap(RateBudget, (budgets) => budgets.snapshot), (all) =>
-          all.flatMap(({ key, pausedUntil }) =>
-            pausedUntil === null ? [] : [`${key.split(" ").length} ${Math.round((pausedUntil - Date.now()) / 1_000)}`]
-          ))
-        sim.faults.next({ kind: "too-many-requests", retryAfterSeconds: 2, body: "text" })
-        assert.strictEqual((yield* Effect.flip(received)).retryAfterMs, 2_000)
-        assert.deepStrictEqual(yield* paused, ["2 2", "3 2"])
-        // The next request waits for the end of the pause by itself.
-        const begun = performance.now()
-        yield* received
-        assert.isAtLeast(performance.now() - begun, 1_800)
-        sim.faults.next({ kind: "too-many-requests", retryAfterSeconds: "absent" })
-        assert.strictEqual((yield* Effect.flip(received)).retryAfterMs, 300_000)
-        assert.deepStrictEqual(yield* paused, ["2 300"])
-        const refused = yield* Effect.flip(received)
-        assert.deepStrictEqual([refused.category, refused.code], ["throttled", "budget-exhausted"])
-      }).pipe(Effect.provide(layers({ baseUrl: sim.url }), { local: true }))
-    }), 15_000)
+  it.live(
+    "a 429 with Retry-After pauses the budgets of zone and user, without it the whole API for five minutes",
+    () =>
+      Effect.gen(function*() {
+        const sim = yield* simulator()
+        yield* Effect.gen(function*() {
+          const paused = Effect.map(Effect.flatMap(RateBudget, (budgets) => budgets.snapshot), (all) =>
+            all.flatMap(({ key, pausedUntil }) =>
+              pausedUntil === null ? [] : [`${key.split(" ").length} ${Math.round((pausedUntil - Date.now()) / 1_000)}`]
+            ))
+          sim.faults.next({ kind: "too-many-requests", retryAfterSeconds: 2, body: "text" })
+          assert.strictEqual((yield* Effect.flip(received)).retryAfterMs, 2_000)
+          assert.deepStrictEqual(yield* paused, ["2 2", "3 2"])
+          // The next request waits for the end of the pause by itself.
+          const begun = performance.now()
+          yield* received
+          assert.isAtLeast(performance.now() - begun, 1_800)
+          sim.faults.next({ kind: "too-many-requests", retryAfterSeconds: "absent" })
+          assert.strictEqual((yield* Effect.flip(received)).retryAfterMs, 300_000)
+          assert.deepStrictEqual(yield* paused, ["2 300"])
+          const refused = yield* Effect.flip(received)
+          assert.deepStrictEqual([refused.category, refused.code], ["throttled", "budget-exhausted"])
+        }).pipe(Effect.provide(layers({ baseUrl: sim.url }), { local: true }))
+      }),
+    15_000
+  )
 
   it.live("the breaker opens after failures of the other side, also those inside a body, and closes after a good probe", () =>
     Effect.gen(function*() {
@@ -370,50 +239,25 @@ describe("limits and failures of the other side", () => {
         yield* Effect.sleep(250)
         yield* received
         assert.deepStrictEqual(yield* snapshot, [])
-      }).pipe(Effect.provide(layers({ baseUrl: sim.url }, { threshold: 3, coolDownMs: 200, coolDownCapMs: 200 }), { local: true }))
+      }).pipe(
+        Effect.provide(layers({ baseUrl: sim.url }, { threshold: 3, coolDownMs: 200, coolDownCapMs: 200 }), {
+          local: true
+        })
+      )
     }))
 
   it.live("clear answers do not open the breaker", () =>
     Effect.gen(function*() {
       const baseUrl = yield* server((_, response) =>
-        response.writeHead(400).end("bad query: error parsing time: invalid time range: too early: logs older than 168h0m0s are not available"))
+        response.writeHead(400).end(
+          "bad query: error parsing time: invalid time range: too early: logs older than 168h0m0s are not available"
+        )
+      )
       yield* Effect.gen(function*() {
         yield* Effect.replicateEffect(Effect.flip(received), 5)
         assert.deepStrictEqual(yield* Effect.flatMap(CircuitBreaker, (breaker) => breaker.snapshot), [])
-      }).pipe(Effect.provide(layers({ baseUrl }, { threshold: 2, coolDownMs: 1_000, coolDownCapMs: 1_000 }), { local: true }))
-    }))
-})
-
-describe("settings", () => {
-  const read = (values: Record<string, string>) =>
-    cloudflareOptions.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(values))))
-
-  it.effect("default to Cloudflare and its limits", () =>
-    Effect.gen(function*() {
-      const options = yield* read({})
-      assert.deepStrictEqual(
-        [options.baseUrl, options.zoneRequestsPerMinute, options.userRequestsPerMinute, options.requestsPerFiveMinutes],
-        ["https://api.cloudflare.com/client/v4", 15, 180, 1_200]
+      }).pipe(
+        Effect.provide(layers({ baseUrl }, { threshold: 2, coolDownMs: 1_000, coolDownCapMs: 1_000 }), { local: true })
       )
-      const own = yield* read({ RAINLOGS_CLOUDFLARE_BASE_URL: "http://127.0.0.1:8787/client/v4/", RAINLOGS_CLOUDFLARE_IDLE_TIMEOUT_MS: "500" })
-      assert.deepStrictEqual([own.baseUrl, own.idleTimeoutMs], ["http://127.0.0.1:8787/client/v4", 500])
     }))
-
-  it.effect.each([
-    ["RAINLOGS_CLOUDFLARE_BASE_URL", "api.cloudflare.com"],
-    ["RAINLOGS_CLOUDFLARE_BASE_URL", "ftp://api.cloudflare.com"],
-    ["RAINLOGS_CLOUDFLARE_BASE_URL", "https://me:secret@api.cloudflare.com"],
-    ["RAINLOGS_CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/?a=1"],
-    ["RAINLOGS_CLOUDFLARE_ZONE_REQUESTS_PER_MINUTE", "0"],
-    ["RAINLOGS_CLOUDFLARE_IDLE_TIMEOUT_MS", "soon"]
-  ])("refuse %s=%s", ([name, value]) =>
-    Effect.gen(function*() {
-      const error = yield* Effect.flip(read({ [name ?? ""]: value ?? "" }))
-      assert.strictEqual(error._tag, "ConfigError")
-    }))
-
-  it("know where a token would travel in the clear", () => {
-    const unprotected = ["http://api.example", "http://127.0.0.1:1", "http://localhost/x", "http://[::1]:9", "https://api.example", "http://127.evil.example"]
-    assert.deepStrictEqual(unprotected.filter(isUnprotected), ["http://api.example", "http://127.evil.example"])
-  })
 })

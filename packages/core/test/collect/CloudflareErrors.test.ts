@@ -4,10 +4,15 @@ import { Redacted } from "effect"
 
 const token = Redacted.make("v1.0-secret-token-0123456789")
 const facts = { api: "logs/received", permission: "Logs Read", token }
-const answer = (status: number, body: string, contentType = "text/plain"): CloudflareAnswer =>
-  ({ status, contentType, body, retryAfterMs: null })
+const answer = (status: number, body: string, contentType = "text/plain"): CloudflareAnswer => ({
+  status,
+  contentType,
+  body,
+  retryAfterMs: null
+})
 
-const envelope = (...errors: ReadonlyArray<unknown>) => JSON.stringify({ success: false, errors, messages: [], result: null })
+const envelope = (...errors: ReadonlyArray<unknown>) =>
+  JSON.stringify({ success: false, errors, messages: [], result: null })
 
 /** Status, body as observed in public (BitGo/cloudflare-logpull-exporter, cloudflare/logshare, issues) → category, code. */
 const observed: ReadonlyArray<readonly [number, string, string, string]> = [
@@ -35,12 +40,27 @@ const observed: ReadonlyArray<readonly [number, string, string, string]> = [
   [400, "bad query: error parsing end time: must be unix timestamp or rfc3339 string", "rejected", "bad-time"],
   [400, "bad query: error parsing fields: unknown field: WAFAction", "rejected", "unknown-field"],
   [400, "Retention is not turned on. Please enable log retention", "blocked", "retention-off"],
-  [401, "{\"success\":false,\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}", "unauthorised", "authentication-error"],
-  [403, "{\"success\":false,\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}", "unauthorised", "authentication-error"],
+  [
+    401,
+    "{\"success\":false,\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}",
+    "unauthorised",
+    "authentication-error"
+  ],
+  [
+    403,
+    "{\"success\":false,\"errors\":[{\"code\":10000,\"message\":\"Authentication error\"}]}",
+    "unauthorised",
+    "authentication-error"
+  ],
   [204, "", "blocked", "not-entitled"],
   [408, "", "transient", "request-timeout"],
   [429, "", "throttled", "rate-limited"],
-  [429, envelope({ code: 971, message: "Please wait and consider throttling your request speed" }), "throttled", "rate-limited"],
+  [
+    429,
+    envelope({ code: 971, message: "Please wait and consider throttling your request speed" }),
+    "throttled",
+    "rate-limited"
+  ],
   [
     429,
     envelope({ code: 10429, message: "Rate limited. Please wait and consider throttling your request speed" }),
@@ -49,7 +69,10 @@ const observed: ReadonlyArray<readonly [number, string, string, string]> = [
   ],
   [
     403,
-    envelope({ code: 1004, message: "creating a new job (for http_requests dataset) is not allowed: exceeded max jobs allowed" }),
+    envelope({
+      code: 1004,
+      message: "creating a new job (for http_requests dataset) is not allowed: exceeded max jobs allowed"
+    }),
     "blocked",
     "not-entitled"
   ],
@@ -83,7 +106,12 @@ const observed: ReadonlyArray<readonly [number, string, string, string]> = [
     "zone-not-found"
   ],
   [400, envelope({ code: 7003, message: "Could not route to /zones/x" }), "blocked", "zone-not-found"],
-  [403, envelope({ code: 9109, message: "Unauthorized to access requested resource" }), "unauthorised", "not-permitted"],
+  [
+    403,
+    envelope({ code: 9109, message: "Unauthorized to access requested resource" }),
+    "unauthorised",
+    "not-permitted"
+  ],
   [
     400,
     envelope({ code: 1001, message: "List accounts endpoint does not support account owned tokens" }),
@@ -129,7 +157,10 @@ describe("errorOf", () => {
 
 describe("excerpt", () => {
   it("never repeats the token or a bearer header", () => {
-    const said = excerpt(answer(400, `you sent Authorization: Bearer ${Redacted.value(token)} and ${Redacted.value(token)}`), token)
+    const said = excerpt(
+      answer(400, `you sent Authorization: Bearer ${Redacted.value(token)} and ${Redacted.value(token)}`),
+      token
+    )
     assert.notInclude(said, "secret-token")
     assert.strictEqual(said, "you sent Authorization: Bearer <token> and <token>")
     assert.notInclude(excerpt(answer(400, "Bearer another.persons-token"), token), "another")
@@ -141,9 +172,15 @@ describe("excerpt", () => {
   })
 
   it("of a page is its title, of an envelope its errors", () => {
-    assert.strictEqual(excerpt(answer(502, "<html><head><title>502 Bad gateway</title></head>"), token), "502 Bad gateway")
     assert.strictEqual(
-      excerpt(answer(400, envelope({ code: 6003, message: "Invalid request headers", error_chain: [{ code: 6111 }] })), token),
+      excerpt(answer(502, "<html><head><title>502 Bad gateway</title></head>"), token),
+      "502 Bad gateway"
+    )
+    assert.strictEqual(
+      excerpt(
+        answer(400, envelope({ code: 6003, message: "Invalid request headers", error_chain: [{ code: 6111 }] })),
+        token
+      ),
       "6003 Invalid request headers; 6111"
     )
   })

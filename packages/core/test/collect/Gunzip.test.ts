@@ -5,7 +5,9 @@ import { gzipSync } from "node:zlib"
 
 /** Text that compresses about as logs do. */
 const lines = (count: number): Uint8Array =>
-  new TextEncoder().encode(Array.from({ length: count }, (_, i) => `{"RayID":"${(i * 2_654_435_761) % 4_294_967_296}","n":${i}}\n`).join(""))
+  new TextEncoder().encode(
+    Array.from({ length: count }, (_, i) => `{"RayID":"${(i * 2_654_435_761) % 4_294_967_296}","n":${i}}\n`).join("")
+  )
 
 const concatenated = (parts: ReadonlyArray<Uint8Array>): Uint8Array => new Uint8Array(Buffer.concat(parts))
 
@@ -18,16 +20,21 @@ const cutAt = (bytes: Uint8Array, places: ReadonlyArray<number>): ReadonlyArray<
   return cuts.slice(1).map((end, index) => bytes.subarray(cuts[index], end))
 }
 
-const codeOf = (pieces: ReadonlyArray<Uint8Array>) => Effect.map(Effect.flip(decompressed(pieces)), (error) => error.code)
+const codeOf = (pieces: ReadonlyArray<Uint8Array>) =>
+  Effect.map(Effect.flip(decompressed(pieces)), (error) => error.code)
 
 describe("gunzip", () => {
   const Places = Schema.Array(Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 0, maximum: 1_000_000 }))))
 
-  it.effect.prop("gives back what was compressed, however the bytes are cut", [Schema.Uint8Array, Places], ([bytes, places]) =>
-    Effect.gen(function*() {
-      const out = yield* decompressed(cutAt(new Uint8Array(gzipSync(bytes)), places))
-      assert.deepStrictEqual(Buffer.from(out), Buffer.from(bytes))
-    }))
+  it.effect.prop(
+    "gives back what was compressed, however the bytes are cut",
+    [Schema.Uint8Array, Places],
+    ([bytes, places]) =>
+      Effect.gen(function*() {
+        const out = yield* decompressed(cutAt(new Uint8Array(gzipSync(bytes)), places))
+        assert.deepStrictEqual(Buffer.from(out), Buffer.from(bytes))
+      })
+  )
 
   it.effect("reads several members one after the other (RFC 1952 §2.2)", () =>
     Effect.gen(function*() {
@@ -41,7 +48,11 @@ describe("gunzip", () => {
     Effect.gen(function*() {
       const whole = new Uint8Array(gzipSync(lines(20)))
       for (let end = 0; end < whole.length; end++) {
-        assert.strictEqual(yield* codeOf([whole.subarray(0, end)]), "truncated-gzip", `cut at ${end} of ${whole.length}`)
+        assert.strictEqual(
+          yield* codeOf([whole.subarray(0, end)]),
+          "truncated-gzip",
+          `cut at ${end} of ${whole.length}`
+        )
       }
     }))
 

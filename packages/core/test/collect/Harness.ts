@@ -11,8 +11,8 @@ import * as Logpull from "@rainlogs/core/collect/Logpull"
 import { CloudflareZoneId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { type BreakerOptions, CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget, type RateBudgetOptions } from "@rainlogs/core/resilience/RateBudget"
-import { Effect, Layer, Redacted } from "effect"
-import { createServer, type RequestListener } from "node:http"
+import { Effect, Layer, Redacted, Stream } from "effect"
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http"
 
 /** A token whose text must appear nowhere. */
 export const secret = "cfut_S3CRETdoNotPrint-0123456789abcdef"
@@ -35,7 +35,14 @@ export const simulator = (options: Partial<SimulatorOptions> = {}) =>
     Effect.promise(() =>
       startSimulator({
         clock: () => now,
-        zones: [{ id: zoneId, name: "shop.example", plan: "enterprise", retention: true, recordsPerSecond: 3, seed: 7 }],
+        zones: [{
+          id: zoneId,
+          name: "shop.example",
+          plan: "enterprise",
+          retention: true,
+          recordsPerSecond: 3,
+          seed: 7
+        }],
         tokens: [{ token: secret, status: "active", zones: "all", permissions: ["Zone Read", "Logs Read"] }],
         ...options
       })
@@ -72,8 +79,8 @@ export const layers = (
   Logpull.layerOptions(Logpull.defaultLogpullOptions).pipe(
     Layer.provideMerge(CloudflareClient.layerOptions({
       ...defaultCloudflareOptions,
-      idleTimeoutMs: 400,
-      responseTimeoutMs: 3_000,
+      idleTimeoutMs: 1_000,
+      responseTimeoutMs: 5_000,
       zoneRequestsPerMinute: 1_000,
       ...options
     })),
@@ -83,3 +90,24 @@ export const layers = (
       NodeHttpClient.layerNodeHttpOptions({ keepAlive: true })
     ))
   )
+
+/** The window of {@link received}. */
+export const window = { from: now - 7_200_000, to: now - 7_140_000 }
+
+/** One line of NDJSON. */
+export const record = "{\"RayID\":\"0123456789abcdef\"}\n"
+
+/** The whole body of `/logs/received`, as text. */
+export const received = Effect.scoped(Effect.gen(function*() {
+  const client = yield* CloudflareClient
+  const stream = yield* client.logpullReceived(token, zoneId, window, ["RayID"])
+  return Buffer.concat(yield* Stream.runCollect(stream)).toString()
+}))
+
+/** How a scripted server answers. */
+export type Answer = (response: ServerResponse, request: IncomingMessage) => void
+
+/** Does something to a response after the client has read what came so far. */
+export const later = (response: ServerResponse, then: () => void) => {
+  setTimeout(() => response.destroyed || then(), 30)
+}

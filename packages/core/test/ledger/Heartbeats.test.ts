@@ -1,14 +1,15 @@
+import { assert, describe, it } from "@effect/vitest"
 import { decode } from "@rainlogs/verify/Ascii"
 import { parseGap } from "@rainlogs/verify/Gap"
 import { parseHeartbeat } from "@rainlogs/verify/Heartbeat"
 import { eventPath } from "@rainlogs/verify/Layout"
-import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { ZoneId } from "../../src/domain/Identifier.ts"
+import { eventJobIdOf } from "../../src/domain/LogJob.ts"
+import { nextStep } from "../../src/ledger/HeartbeatSchedule.ts"
 import * as LedgerEventsModule from "../../src/ledger/LedgerEvents.ts"
 import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
-import { ZoneId } from "../../src/domain/Identifier.ts"
-import { nextStep } from "../../src/ledger/HeartbeatSchedule.ts"
 import { Publisher } from "../../src/ledger/Publisher.ts"
 import { type LedgerWorld, ledgerWorld } from "./LedgerWorld.ts"
 import { ledger } from "./MemoryLedger.ts"
@@ -61,11 +62,15 @@ describe("heartbeats", () => {
   it.effect("three hours give three, with the state of every chain, and the verifier agrees", () =>
     Effect.gen(function*() {
       const world = yield* ledgerWorld
-      const zones = ["ffffffff-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000000"].map((id) => ZoneId.make(id))
+      const zones = ["ffffffff-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000000"].map((id) =>
+        ZoneId.make(id)
+      )
       yield* world.run(Effect.gen(function*() {
         yield* openAt(start + 5 * minute)
         for (let at = start + 5 * minute; at <= start + 3 * hour + minute; at += minute) {
-          if (at % (20 * minute) === 0) for (const zone of zones) world.rows.appendWindow(origin, at / minute, at, zone)
+          if (at % (20 * minute) === 0) {
+            for (const zone of zones) world.rows.appendWindow(origin, at / minute, at, zone)
+          }
           yield* beatAt(at)
           if (at % (30 * minute) === 0) yield* publish
         }
@@ -136,26 +141,27 @@ describe("heartbeats", () => {
       assert.deepStrictEqual(codes.filter((code) => code.startsWith("HEARTBEAT")), ["HEARTBEAT_EXCUSED"])
     }))
 
-  it.effect("the gap of a zone does not pass for an excuse of heartbeats", () =>
+  it.effect("a gap of a zone or of another source does not pass for an excuse of heartbeats", () =>
     Effect.gen(function*() {
       const world = yield* ledgerWorld
+      const chains = ["ffffffff-0000-4000-8000-000000000000", "control"]
       yield* world.run(Effect.gen(function*() {
         yield* openAt(start)
         const events = yield* LedgerEvents
-        const gap = { chain: "ffffffff-0000-4000-8000-000000000000", source: "cloudflare/logpull/http_requests" }
-        const document = yield* events.gap(ledger, {
-          ...gap,
+        const facts = {
+          source: "cloudflare/logpull/http_requests",
           from: start,
           to: start + 100 * hour,
-          reason: "expired",
-          detected: start,
-          detail: null
-        })
-        const job = "01980000-0000-8000-8000-00000000000a" as never
-        world.rows.append(origin, { kind: "gap", chain: "control", job, document }, start)
+          detected: start
+        }
+        for (const chain of chains) {
+          const document = yield* events.gap(ledger, { ...facts, chain, reason: "expired", detail: null })
+          const job = eventJobIdOf(origin, document.sha256)
+          world.rows.append(origin, { kind: "gap", chain: "control", job, document }, start)
+        }
         yield* beatAt(start + hour)
       }))
-      assert.deepStrictEqual(written(world), ["gap 0 100", "heartbeat 0"])
+      assert.deepStrictEqual(written(world), ["gap 0 100", "gap 0 100", "heartbeat 0"])
     }))
 
   it.effect("nothing before the ledger is open", () =>
@@ -173,7 +179,8 @@ describe("heartbeats", () => {
         Layer.build(Layer.fresh(LedgerEventsModule.layer)).pipe(Effect.provide(process)))
       yield* Effect.provide(openAt(start), process)
       for (const now of [hour, 5 * hour, 6 * hour, 9 * hour + 30 * minute]) {
-        yield* Effect.forEach([process, ...others], (each) => Effect.provide(beatAt(start + now), each), {
+        yield* Effect.forEach([process, ...others], (each) =>
+          Effect.provide(beatAt(start + now), each), {
           concurrency: "unbounded"
         })
       }
@@ -201,7 +208,11 @@ describe("heartbeats", () => {
             if (kind === "heartbeat") return [Number(from)]
             return Array.from({ length: Number(to) - Number(from) }, (_, i) => Number(from) + i)
           })
-          assert.deepStrictEqual(covered, [0, 1, 2, 3, 4, 5, 6, 7], `${moment} ${steps[step - 1]}: ${written(world).join()}`)
+          assert.deepStrictEqual(
+            covered,
+            [0, 1, 2, 3, 4, 5, 6, 7],
+            `${moment} ${steps[step - 1]}: ${written(world).join()}`
+          )
         }
       }))
   }

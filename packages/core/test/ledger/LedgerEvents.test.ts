@@ -1,17 +1,19 @@
+import { assert, describe, it } from "@effect/vitest"
 import { decode } from "@rainlogs/verify/Ascii"
 import { parseGap } from "@rainlogs/verify/Gap"
 import { eventPath } from "@rainlogs/verify/Layout"
 import { parseNote } from "@rainlogs/verify/Note"
 import { parsePolicy } from "@rainlogs/verify/Policy"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { defaultPolicy } from "../../src/domain/Policy.ts"
 import * as LedgerEventsModule from "../../src/ledger/LedgerEvents.ts"
 import { GenesisMismatch, LedgerEvents, PolicyInvalid } from "../../src/ledger/LedgerEvents.ts"
+import { Signer } from "../../src/ledger/Signer.ts"
 import * as SignerLocal from "../../src/ledger/SignerLocal.ts"
-import { LedgerWorld, ledgerWorld } from "./LedgerWorld.ts"
+import { type LedgerWorld, ledgerWorld } from "./LedgerWorld.ts"
 import { ledger, zone } from "./MemoryLedger.ts"
+import { memorySigner } from "./MemorySigner.ts"
 
 const { origin } = ledger
 const open = LedgerEvents.use((events) => events.open(ledger))
@@ -59,6 +61,20 @@ describe("opening a ledger", () => {
       const all = Array.from({ length: 10 }, (_, i) => Effect.provide(open, i % 2 === 0 ? process : other))
       yield* Effect.all(all, { concurrency: "unbounded", discard: true })
       assert.deepStrictEqual(kinds(world), ["genesis", "policy"])
+    }))
+
+  it.effect("with two signers or two policies at once, one genesis and one policy win", () =>
+    Effect.gen(function*() {
+      const world = yield* ledgerWorld
+      const openWith = (retentionDays: number) =>
+        LedgerEvents.use((events) => events.open(ledger, { ...defaultPolicy, retentionDays }))
+      const process = yield* Layer.build(Layer.provideMerge(world.services(), world.signer))
+      const otherKeys = memorySigner({ log: new Uint8Array(32).fill(1), clock: new Uint8Array(32).fill(2) })
+      const other = yield* Layer.build(Layer.provide(world.services(), Layer.succeed(Signer, otherKeys)))
+      const exits = yield* Effect.forEach([process, process, other], (each, i) =>
+        Effect.exit(Effect.provide(openWith(400 + i), each)), { concurrency: "unbounded" })
+      assert.deepStrictEqual(kinds(world), ["genesis", "policy"])
+      assert.isTrue(exits.some(Exit.isFailure))
     }))
 
   it.effect("with another signer's keys it fails and appends nothing", () =>

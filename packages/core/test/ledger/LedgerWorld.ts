@@ -4,22 +4,24 @@
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
-import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
+import { ledgerKey } from "@rainlogs/verify/Layout"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Effect, Layer, Redacted } from "effect"
+import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
+import { Effect, Layer, Redacted, type Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as LedgerEvents from "../../src/ledger/LedgerEvents.ts"
 import { LedgerStore } from "../../src/ledger/LedgerStore.ts"
 import * as Publisher from "../../src/ledger/Publisher.ts"
-import { Signer } from "../../src/ledger/Signer.ts"
+import { Signer, type SignerUnavailable } from "../../src/ledger/Signer.ts"
 import * as SignerLocal from "../../src/ledger/SignerLocal.ts"
 import { ObjectStore } from "../../src/storage/ObjectStore.ts"
 import golden from "../vectors/ledger.json" with { type: "json" }
 import { Faults } from "./Faults.ts"
-import { memoryLedger, MemoryRows } from "./MemoryLedger.ts"
+import { ledger, memoryLedger, MemoryRows } from "./MemoryLedger.ts"
 import { memoryObjects } from "./MemoryObjects.ts"
+import { memorySigner } from "./MemorySigner.ts"
 
 /** The seeds of the golden vectors. */
 export const goldenSeeds = Redacted.make({
@@ -35,11 +37,23 @@ export class LedgerWorld {
   readonly store = memoryLedger(this.rows, this.faults.hook)
   readonly objects = memoryObjects(this.files, this.faults.hook)
 
-  readonly signer = Layer.effect(
-    Signer,
-    Effect.map(SignerLocal.make({ directory: this.directory, newSeeds: () => goldenSeeds }), (signer) =>
-      Signer.of({ ...signer, sign: (request) => this.faults.hook("sign", signer.sign(request)) }))
+  /** A signer without files; its state outlives the processes. */
+  readonly signer = this.#faulty(Effect.succeed(memorySigner(Redacted.value(goldenSeeds))))
+
+  /** The real signer, in `directory`. */
+  readonly signerLocal = this.#faulty(
+    SignerLocal.make({ directory: this.directory, newSeeds: () => goldenSeeds })
   )
+
+  #faulty<E>(signer: Effect.Effect<Signer["Service"], E, Scope.Scope>) {
+    return Layer.effect(
+      Signer,
+      Effect.map(
+        signer,
+        (signer) => Signer.of({ ...signer, sign: (request) => this.faults.hook("sign", signer.sign(request)) })
+      )
+    )
+  }
 
   /** The services on this world's ports; each call is a new process, except that they may share a signer. */
   services() {
@@ -54,24 +68,31 @@ export class LedgerWorld {
     )
   }
 
-  /** Runs an effect in a new process. */
-  run<A, E>(effect: Effect.Effect<A, E, LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer>) {
-    const process = Layer.provideMerge(this.services(), Layer.fresh(this.signer))
+  /** Runs an effect in a new process, with the signer in memory unless another one is given. */
+  run<A, E>(
+    effect: Effect.Effect<A, E, LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer>,
+    signer: Layer.Layer<Signer, SignerUnavailable> = this.signer
+  ) {
+    const process = Layer.provideMerge(this.services(), Layer.fresh(signer))
     return Effect.provide(effect, process, { local: true })
   }
 
   /** The verifier's report on the objects. */
   get report() {
-    return Effect.promise(() => verifyArchive(memoryReader(this.files), { keys: [parseVerifierKey(golden.keys.log.vkey)] }))
+    return Effect.promise(() =>
+      verifyArchive(memoryReader(this.files), { keys: [parseVerifierKey(golden.keys.log.vkey)] })
+    )
   }
 
   /** Paths below the ledger's directory that begin with `prefix`, sorted. */
   paths(prefix = ""): Array<string> {
-    return [...this.files.keys()].map((key) => key.split("/").slice(3).join("/")).filter((path) => path.startsWith(prefix)).sort()
+    return [...this.files.keys()].map((key) => key.split("/").slice(3).join("/")).filter((path) =>
+      path.startsWith(prefix)
+    ).sort()
   }
 
   file(path: string): Uint8Array | undefined {
-    return [...this.files].find(([key]) => key.split("/").slice(3).join("/") === path)?.[1]
+    return this.files.get(ledgerKey(ledger.origin, path))
   }
 
   dispose(): void {
@@ -80,7 +101,10 @@ export class LedgerWorld {
 }
 
 /** A world for the time of a test. */
-export const ledgerWorld = Effect.acquireRelease(Effect.sync(() => new LedgerWorld()), (world) => Effect.sync(() => world.dispose()))
+export const ledgerWorld = Effect.acquireRelease(
+  Effect.sync(() => new LedgerWorld()),
+  (world) => Effect.sync(() => world.dispose())
+)
 
 const memoryReader = (files: ReadonlyMap<string, Uint8Array>): ArchiveReader => ({
   list: async function*(prefix) {

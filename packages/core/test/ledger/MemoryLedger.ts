@@ -47,7 +47,9 @@ export class MemoryRows {
   snapshot(origin: Origin): LedgerSnapshot {
     const rows = this.of(origin)
     const heads = new Map<string, { readonly chain: string; readonly nextSeq: number; readonly head: string }>()
-    for (const { entry } of rows) heads.set(entry.chain, { chain: entry.chain, nextSeq: entry.seq + 1, head: entry.hash })
+    for (const { entry } of rows) {
+      heads.set(entry.chain, { chain: entry.chain, nextSeq: entry.seq + 1, head: entry.hash })
+    }
     return { size: rows.length, heads: [...heads.values()], lastTime: rows.at(-1)?.entry.time ?? null }
   }
 
@@ -107,17 +109,23 @@ export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service
     snapshot: (of) => snapshot(of.origin),
     rows: (of, from, to) =>
       Stream.unwrap(
-        hook(`sql rows ${from} ${to}`, Effect.sync(() =>
-          Stream.fromIterable(rows.of(of.origin).slice(from, to).map(({ row }) => row), { chunkSize: 1000 })
-        ))
+        hook(
+          `sql rows ${from} ${to}`,
+          Effect.sync(() =>
+            Stream.fromIterable(rows.of(of.origin).slice(from, to).map(({ row }) => row), { chunkSize: 1000 })
+          )
+        )
       ),
     lastEvent: (of, kind) =>
-      hook("sql event", Effect.sync(() => {
-        const last = rows.of(of.origin).findLast(({ entry }) => entry.kind === kind)?.entry
-        return last === undefined
-          ? Option.none()
-          : Option.some({ documentSha256: last.object, time: last.time, seq: last.seq })
-      })),
+      hook(
+        "sql event",
+        Effect.sync(() => {
+          const last = rows.of(of.origin).findLast(({ entry }) => entry.kind === kind)?.entry
+          return last === undefined
+            ? Option.none()
+            : Option.some({ documentSha256: last.object, time: last.time, seq: last.seq })
+        })
+      ),
     exclusively: (_, work) =>
       Effect.suspend(() => {
         if (rows.publishing) return Effect.succeedNone

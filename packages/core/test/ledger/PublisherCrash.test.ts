@@ -45,30 +45,36 @@ describe("killed at any step, then started again", () => {
           world.rows.publishing = false
           world.faults.restart()
           const last = yield* world.run(journey(world))
-          assert.strictEqual(last.outcome === "halted" ? last.reason : last.outcome === "busy" ? "busy" : last.size, 270, what)
+          assert.strictEqual(
+            last.outcome === "halted" ? last.reason : last.outcome === "busy" ? "busy" : last.size,
+            270,
+            what
+          )
           const partial = (tree: Map<string, Uint8Array>) => [...tree.keys()].filter((key) => !key.includes(".p/"))
           assert.deepStrictEqual(partial(treeOf(world)), partial(treeOf(whole)), what)
-          for (const [key, bytes] of treeOf(whole)) assert.deepStrictEqual(world.files.get(key) ?? bytes, bytes, `${what}: ${key}`)
+          for (const [key, bytes] of treeOf(whole)) {
+            assert.deepStrictEqual(world.files.get(key) ?? bytes, bytes, `${what}: ${key}`)
+          }
           assert.deepStrictEqual(world.file("checkpoint"), whole.file("checkpoint"), what)
           assert.includeMembers(world.paths("checkpoint.d/"), ["checkpoint.d/00000000000000000270"], what)
           const { findings, verdict } = yield* world.report
           assert.strictEqual(verdict.integrity, "PASS", `${what}: ${JSON.stringify(findings)}`)
         }
-      }), 120_000)
+      }), 300_000)
   }
 
   it.effect("a size that was signed when the process died is archived and served by the next one", () =>
     Effect.gen(function*() {
       const whole = yield* ledgerWorld
-      yield* whole.run(journey(whole))
+      yield* whole.run(journey(whole), whole.signerLocal)
       const sign = whole.faults.steps.indexOf("sign") + 1
       const world = yield* ledgerWorld
       world.faults.restart({ step: sign, moment: "after" })
-      yield* Effect.exit(world.run(journey(world)))
+      yield* Effect.exit(world.run(journey(world), world.signerLocal))
       assert.deepStrictEqual(world.paths("checkpoint"), [])
       world.rows.publishing = false
       world.faults.restart()
-      yield* world.run(journey(world))
+      yield* world.run(journey(world), world.signerLocal)
       assert.deepStrictEqual(world.paths("checkpoint"), whole.paths("checkpoint"))
       for (const path of whole.paths("checkpoint")) assert.deepStrictEqual(world.file(path), whole.file(path), path)
     }))

@@ -1,5 +1,6 @@
 import { assert, it } from "@effect/vitest"
 import { spawn } from "node:child_process"
+import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -33,7 +34,9 @@ try {
 }`
 
 const otherProcess = () => {
-  const child = spawn(process.execPath, ["--input-type=module", "-e", script, path()], { stdio: ["ignore", "pipe", "inherit"] })
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script, path()], {
+    stdio: ["ignore", "pipe", "inherit"]
+  })
   const said = new Promise<string>((resolve) => child.stdout.once("data", (data) => resolve(String(data))))
   const ended = new Promise((resolve) => child.once("exit", resolve))
   return { said, ended, kill: () => child.kill("SIGKILL") }
@@ -74,6 +77,25 @@ it("of many processes that find a dead holder's lock exactly one takes it", asyn
     child.kill()
     await child.ended
   }
+}, 60_000)
+
+it("however the steps of many takers interleave, a dead holder's lock has one new holder", async () => {
+  await lock(path())
+  const dead = { ...JSON.parse(fs.readFileSync(path(), "utf8")), started: "1" }
+  for (let round = 0; round < 60; round++) {
+    fs.writeFileSync(path(), JSON.stringify({ ...dead, token: randomUUID() }))
+    const takers = Array.from({ length: 12 }, async (_, taker) => {
+      await new Promise((resolve) => setTimeout(resolve, taker % 4))
+      return lock(path())
+    })
+    const outcomes = await Promise.allSettled(takers)
+    const taken = outcomes.flatMap((outcome) => outcome.status === "fulfilled" ? [outcome.value] : [])
+    const refused = outcomes.flatMap((outcome) => outcome.status === "rejected" ? [outcome.reason] : [])
+    assert.lengthOf(taken, 1, `round ${round}`)
+    assert.isTrue(await taken[0]!.isHeld())
+    assert.isTrue(refused.every((reason) => reason instanceof LockHeld), String(refused[0]))
+  }
+  assert.deepStrictEqual(fs.readdirSync(directory), ["lock"])
 }, 60_000)
 
 it("a process id that was given to another process does not keep the lock", async () => {

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Backoff from "@rainlogs/core/resilience/Backoff"
 import { Effect, Random, Schema } from "effect"
 
-const integer = (minimum: number, maximum: number) => Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum })))
+const integer = (minimum: number, maximum: number) =>
+  Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum, maximum })))
 
 describe("Backoff.delay", () => {
   it.effect.prop(
@@ -19,7 +20,9 @@ describe("Backoff.delay", () => {
   )
 
   it("doubles the ceiling with each attempt up to the cap", () => {
-    const ceilings = [0, 1, 2, 3, 8, 9, 10_000].map((attempt) => Backoff.ceiling({ baseMs: 1_000, capMs: 300_000 }, attempt))
+    const ceilings = [0, 1, 2, 3, 8, 9, 10_000].map((attempt) =>
+      Backoff.ceiling({ baseMs: 1_000, capMs: 300_000 }, attempt)
+    )
     assert.deepStrictEqual(ceilings, [1_000, 2_000, 4_000, 8_000, 256_000, 300_000, 300_000])
   })
 

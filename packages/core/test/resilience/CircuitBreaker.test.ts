@@ -1,5 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type BreakerEvent, type BreakerState, CircuitBreaker, type Outcome, transitions } from "@rainlogs/core/resilience/CircuitBreaker"
+import {
+  type BreakerEvent,
+  type BreakerState,
+  CircuitBreaker,
+  type Outcome,
+  transitions
+} from "@rainlogs/core/resilience/CircuitBreaker"
 import { Effect, Exit, Fiber, Metric, Schema } from "effect"
 import { TestClock } from "effect/testing"
 
@@ -23,7 +29,9 @@ describe("the table", () => {
 
   it("allows exactly these transitions", () => {
     const allowed = states.flatMap((state) =>
-      events.flatMap((event) => transitions[state][event] === undefined ? [] : [`${state} ${event} ${transitions[state][event]}`])
+      events.flatMap((event) =>
+        transitions[state][event] === undefined ? [] : [`${state} ${event} ${transitions[state][event]}`]
+      )
     )
     assert.deepStrictEqual(allowed, [
       "closed succeeded closed",
@@ -160,28 +168,36 @@ describe("CircuitBreaker", () => {
     Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum: 2_500 })))
   ])
 
-  it.effect.prop("does what the rules say for any sequence of calls and pauses", [Schema.Array(Step)], ([steps]) =>
-    Effect.gen(function*() {
-      const model = { now: 0, failures: 0, openings: 0, openUntil: -1 }
-      for (const step of steps) {
-        if (typeof step === "number") {
-          yield* TestClock.adjust(step)
-          model.now += step
-          continue
+  it.effect.prop(
+    "does what the rules say for any sequence of calls and pauses",
+    [Schema.Array(Step)],
+    ([steps]) =>
+      Effect.gen(function*() {
+        const model = { now: 0, failures: 0, openings: 0, openUntil: -1 }
+        for (const step of steps) {
+          if (typeof step === "number") {
+            yield* TestClock.adjust(step)
+            model.now += step
+            continue
+          }
+          const open = model.openings > 0
+          const admitted = !open || model.now >= model.openUntil
+          assert.strictEqual(yield* call(step), admitted)
+          if (!admitted || step === "ignored") continue
+          if (step === "success") {
+            model.failures = 0
+            model.openings = 0
+          } else if (++model.failures >= options.threshold) {
+            model.openUntil = model.now + Math.min(options.coolDownCapMs, options.coolDownMs * 2 ** model.openings)
+            model.openings++
+          }
         }
-        const open = model.openings > 0
-        const admitted = !open || model.now >= model.openUntil
-        assert.strictEqual(yield* call(step), admitted)
-        if (!admitted || step === "ignored") continue
-        if (step === "success") {
-          model.failures = 0
-          model.openings = 0
-        } else if (++model.failures >= options.threshold) {
-          model.openUntil = model.now + Math.min(options.coolDownCapMs, options.coolDownMs * 2 ** model.openings)
-          model.openings++
-        }
-      }
-    }).pipe(Effect.provide(CircuitBreaker.layerOptions(options), { local: true }), Effect.provide(TestClock.layer(), { local: true })), {
-    arbitrary: { runs: 300 }
-  })
+      }).pipe(
+        Effect.provide(CircuitBreaker.layerOptions(options), { local: true }),
+        Effect.provide(TestClock.layer(), { local: true })
+      ),
+    {
+      arbitrary: { runs: 300 }
+    }
+  )
 })

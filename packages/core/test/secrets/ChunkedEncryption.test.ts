@@ -86,7 +86,10 @@ describe("properties", () => {
     const to = last! + 1
     const range = Chunked.storedRange(stored.length, from!, to)
     const decryptor = new Chunked.ChunkedDecryptor(key, context, range.firstChunk)
-    const parts = [decryptor.update(stored.subarray(0, Chunked.headerBytes)), decryptor.update(stored.subarray(range.from, range.to))]
+    const parts = [
+      decryptor.update(stored.subarray(0, Chunked.headerBytes)),
+      decryptor.update(stored.subarray(range.from, range.to))
+    ]
     if (range.reachesEnd) parts.push(decryptor.final())
     else decryptor.finalRange()
     return Buffer.concat(parts).subarray(range.skip, range.skip + to - from!).equals(plain.subarray(from, to))
@@ -106,7 +109,9 @@ describe("refusals", () => {
   })
 
   it("appended bytes are refused", () => {
-    for (const extra of [1, 16, 16_400]) refused(() => decrypt(key, context, Buffer.concat([stored, Buffer.alloc(extra)]), 4096))
+    for (const extra of [1, 16, 16_400]) {
+      refused(() => decrypt(key, context, Buffer.concat([stored, Buffer.alloc(extra)]), 4096))
+    }
   })
 
   it("another key or another context is refused at the commitment, before any chunk", () => {
@@ -143,7 +148,10 @@ describe("refusals", () => {
 
 it("two encryptions of the same bytes under the same key share nothing", () => {
   const key = randomBytes(32)
-  const [one, two] = [encrypt(key, Buffer.of(), Buffer.alloc(100), 100), encrypt(key, Buffer.of(), Buffer.alloc(100), 100)]
+  const [one, two] = [
+    encrypt(key, Buffer.of(), Buffer.alloc(100), 100),
+    encrypt(key, Buffer.of(), Buffer.alloc(100), 100)
+  ]
   assert.notStrictEqual(one.subarray(0, 56).toString("hex"), two.subarray(0, 56).toString("hex"))
 })
 

@@ -1,7 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import { MalformedError } from "@rainlogs/verify/Malformed"
 import { randomBytes } from "node:crypto"
-import { dekIdOf, type KeyRecord, keyRecordKey, parseKeyRecord, printKeyRecord, wrappingContext } from "../../src/secrets/KeyRecord.ts"
+import {
+  dekIdOf,
+  type KeyRecord,
+  keyRecordKey,
+  parseKeyRecord,
+  printKeyRecord,
+  wrappingContext
+} from "../../src/secrets/KeyRecord.ts"
 
 const job = "01980000-0000-7000-8000-000000000010"
 const object = "ab".repeat(32)
@@ -31,7 +38,18 @@ describe("KeyRecord", () => {
   it("is a text of fixed lines", () => {
     const names = Buffer.from(printKeyRecord(record)).toString().trimEnd().split("\n").map((line) => line.split(" ")[0])
     assert.deepStrictEqual(names, [
-      "rainlogs-key/v1", "origin", "job", "dek", "kek", "object", "records", "plain-size", "params", "fidelity", "codec", "wrapped"
+      "rainlogs-key/v1",
+      "origin",
+      "job",
+      "dek",
+      "kek",
+      "object",
+      "records",
+      "plain-size",
+      "params",
+      "fidelity",
+      "codec",
+      "wrapped"
     ])
   })
 

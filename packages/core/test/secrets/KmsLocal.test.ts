@@ -66,7 +66,10 @@ describe("wrapping", () => {
       assert.match(kek, /^[0-9a-f]{16}$/)
       assert.strictEqual(kek, yield* second.currentKek(alice))
       assert.strictEqual((yield* first.wrap(alice, secret, aad)).kek, kek)
-      assert.deepStrictEqual(Redacted.value(yield* second.unwrap(alice, yield* first.wrap(alice, secret, aad), aad)), Redacted.value(secret))
+      assert.deepStrictEqual(
+        Redacted.value(yield* second.unwrap(alice, yield* first.wrap(alice, secret, aad), aad)),
+        Redacted.value(secret)
+      )
     }))
 })
 
@@ -79,7 +82,10 @@ describe("the master key file", () => {
       assert.strictEqual(fs.statSync(file).mode & 0o777, 0o600)
       assert.deepStrictEqual(fs.readdirSync(join(file, "..")), ["master.key"])
       const wrapped = yield* first.wrap(alice, secret, aad)
-      assert.deepStrictEqual(Redacted.value(yield* (yield* open(file)).unwrap(alice, wrapped, aad)), Redacted.value(secret))
+      assert.deepStrictEqual(
+        Redacted.value(yield* (yield* open(file)).unwrap(alice, wrapped, aad)),
+        Redacted.value(secret)
+      )
     }))
 
   it.effect("several first starts at once agree on one key", () =>
@@ -106,7 +112,12 @@ describe("the master key file", () => {
   it.effect("is refused with a wrong length or all zero, and is not replaced", () =>
     Effect.gen(function*() {
       const file = join(yield* directory, "master.key")
-      for (const [bytes, why] of [[randomBytes(31), "31"], [randomBytes(33), "33"], [Buffer.alloc(0), "not 0"], [Buffer.alloc(32), "all zero"]] as const) {
+      for (
+        const [bytes, why] of [[randomBytes(31), "31"], [randomBytes(33), "33"], [Buffer.alloc(0), "not 0"], [
+          Buffer.alloc(32),
+          "all zero"
+        ]] as const
+      ) {
         fs.writeFileSync(file, bytes, { mode: 0o600 })
         assert.include(yield* refusal(file), why)
         assert.isTrue(fs.readFileSync(file).equals(bytes))
@@ -129,7 +140,14 @@ describe("RAINLOGS_MASTER_KEY", () => {
   it.effect("is refused when it is no key, without showing it", () =>
     Effect.gen(function*() {
       const file = join(yield* directory, "master.key")
-      for (const text of ["secret-not-base64!", randomBytes(16).toString("base64"), Buffer.alloc(32).toString("base64"), `${key.toString("base64")}\n`]) {
+      for (
+        const text of [
+          "secret-not-base64!",
+          randomBytes(16).toString("base64"),
+          Buffer.alloc(32).toString("base64"),
+          `${key.toString("base64")}\n`
+        ]
+      ) {
         const detail = yield* refusal(file, { RAINLOGS_MASTER_KEY: text })
         assert.include(detail, "RAINLOGS_MASTER_KEY")
         assert.notInclude(detail, text.trim())
@@ -141,7 +159,9 @@ describe("RAINLOGS_MASTER_KEY", () => {
       const file = join(yield* directory, "master.key")
       fs.writeFileSync(file, key, { mode: 0o600 })
       yield* open(file, { RAINLOGS_MASTER_KEY: key.toString("base64") })
-      assert.include(yield* refusal(file, { RAINLOGS_MASTER_KEY: randomBytes(32).toString("base64") }), "different keys")
+      assert.include(
+        yield* refusal(file, { RAINLOGS_MASTER_KEY: randomBytes(32).toString("base64") }),
+        "different keys"
+      )
     }))
 })
-

@@ -11,7 +11,10 @@ const Page = Schema.Int.pipe(Schema.check(Schema.isBetween({ minimum: 1, maximum
 const Prefix = Schema.Literals(["", "a", "a/", "a-", "a/a", "a/b/", "a0", "Z/Z/Z", "aa/"])
 
 const keysOf = (root: string, prefix: string, pageNames: number) =>
-  Effect.map(Stream.runCollect(Stream.map(listDirectory(root, prefix, pageNames), ({ key }) => key)), (keys) => [...keys])
+  Effect.map(
+    Stream.runCollect(Stream.map(listDirectory(root, prefix, pageNames), ({ key }) => key)),
+    (keys) => [...keys]
+  )
 
 describe("listDirectory", () => {
   it.effect.prop(
@@ -29,7 +32,10 @@ describe("listDirectory", () => {
           writeFileSync(join(root, key), key)
           keys.add(key)
         }
-        assert.deepStrictEqual(yield* keysOf(root, prefix, pageNames), [...keys].filter((key) => key.startsWith(prefix)).sort())
+        assert.deepStrictEqual(
+          yield* keysOf(root, prefix, pageNames),
+          [...keys].filter((key) => key.startsWith(prefix)).sort()
+        )
       })
   )
 
@@ -37,9 +43,11 @@ describe("listDirectory", () => {
     Effect.gen(function*() {
       const root = yield* temporaryDirectory
       for (const name of ["a", "b", "c"]) writeFileSync(join(root, name), name)
-      const seen = yield* Stream.runCollect(listDirectory(root, "").pipe(
-        Stream.tap(({ key }) => Effect.sync(() => key === "a" && rmSync(join(root, "b"))))
-      ))
+      const seen = yield* Stream.runCollect(
+        listDirectory(root, "").pipe(
+          Stream.tap(({ key }) => Effect.sync(() => key === "a" && rmSync(join(root, "b"))))
+        )
+      )
       assert.deepStrictEqual(seen.map(({ key }) => key), ["a", "c"])
     }))
 

@@ -7,8 +7,12 @@ describe("file failures", () => {
   it("are sorted by what a caller can do", () => {
     for (const errno of ["ENOSPC", "EDQUOT", "EFBIG"]) assert.strictEqual(categoryOf(errno), "full")
     for (const errno of ["EACCES", "EPERM", "EROFS"]) assert.strictEqual(categoryOf(errno), "unauthorised")
-    for (const errno of ["ELOOP", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]) assert.strictEqual(categoryOf(errno), "rejected")
-    for (const errno of ["EIO", "EMFILE", "ESTALE", "EBUSY", undefined]) assert.strictEqual(categoryOf(errno), "transient")
+    for (const errno of ["ELOOP", "ENOTDIR", "EISDIR", "ENAMETOOLONG"]) {
+      assert.strictEqual(categoryOf(errno), "rejected")
+    }
+    for (const errno of ["EIO", "EMFILE", "ESTALE", "EBUSY", undefined]) {
+      assert.strictEqual(categoryOf(errno), "transient")
+    }
   })
 
   it.effect("of real calls carry operation, key and errno", () =>

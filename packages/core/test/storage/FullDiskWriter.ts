@@ -12,7 +12,8 @@ const put = (key: string, size: number) =>
     const store = yield* ObjectStore
     const bytes = Buffer.alloc(size, key)
     const sha256 = createHash("sha256").update(bytes).digest("hex")
-    const pieces = Array.from({ length: Math.ceil(size / 100_000) }, (_, i) => bytes.subarray(i * 100_000, (i + 1) * 100_000))
+    const pieces = Array.from({ length: Math.ceil(size / 100_000) }, (_, i) =>
+      bytes.subarray(i * 100_000, (i + 1) * 100_000))
     return yield* store.put(key, { size, sha256, bytes: Stream.fromIterable(pieces) })
   })
 

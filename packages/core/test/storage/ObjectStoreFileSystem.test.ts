@@ -15,9 +15,13 @@ const removeShared = Layer.effectDiscard(
   Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(shared, { recursive: true, force: true })))
 )
 
-objectStoreSuite("the file system", ObjectStoreFileSystem.layer(join(shared, "archive")).pipe(Layer.provideMerge(removeShared)), {
-  crashWriter: Effect.succeed([join(import.meta.dirname, "FileSystemWriter.ts"), join(shared, "archive")])
-})
+objectStoreSuite(
+  "the file system",
+  ObjectStoreFileSystem.layer(join(shared, "archive")).pipe(Layer.provideMerge(removeShared)),
+  {
+    crashWriter: Effect.succeed([join(import.meta.dirname, "FileSystemWriter.ts"), join(shared, "archive")])
+  }
+)
 
 const withStore = <A, E, R>(directory: string, effect: Effect.Effect<A, E, R>) =>
   Effect.provide(effect, ObjectStoreFileSystem.layer(directory))
@@ -45,7 +49,9 @@ describe("ObjectStoreFileSystem", () => {
     Effect.gen(function*() {
       const directory = yield* temporaryDirectory
       const store = yield* storeAt(directory)
-      yield* Effect.flip(store.put("a/b", { size: 3, sha256: "00".repeat(32), bytes: Stream.succeed(Buffer.from("abc")) }))
+      yield* Effect.flip(
+        store.put("a/b", { size: 3, sha256: "00".repeat(32), bytes: Stream.succeed(Buffer.from("abc")) })
+      )
       assert.deepStrictEqual(files(directory), [])
     }))
 
@@ -66,7 +72,9 @@ describe("ObjectStoreFileSystem", () => {
           yield* Effect.flip(store.head(key)),
           yield* Effect.flip(store.putBytes(key, Buffer.from("y")))
         ]
-        for (const error of failures) assert.deepInclude({ ...error }, { _tag: "StorageError", category: "rejected" }, key)
+        for (const error of failures) {
+          assert.deepInclude({ ...error }, { _tag: "StorageError", category: "rejected" }, key)
+        }
       }
       assert.strictEqual((yield* Effect.flip(store.putBytes("link/new/deep", Buffer.from("y"))))._tag, "StorageError")
       assert.strictEqual((yield* Effect.flip(store.remove("link/secret"))).category, "rejected")
@@ -92,7 +100,10 @@ describe("ObjectStoreFileSystem", () => {
       const store = yield* storeAt(directory)
       const dead = yield* Effect.promise(() => promisify(execFile)(process.execPath, ["-p", "process.pid"]))
       const random = "ab".repeat(12)
-      const stale = [`${dead.stdout.trim()}-${"cd".repeat(6)}-${random}.tmp`, `${process.pid}-${"cd".repeat(6)}-${random}.tmp`]
+      const stale = [
+        `${dead.stdout.trim()}-${"cd".repeat(6)}-${random}.tmp`,
+        `${process.pid}-${"cd".repeat(6)}-${random}.tmp`
+      ]
       const kept = [`1-${"cd".repeat(6)}-${random}.tmp`, "note.txt"]
       for (const name of [...stale, ...kept]) fs.writeFileSync(join(incoming, name), "x")
       yield* storeAt(directory)
@@ -116,7 +127,9 @@ describe("ObjectStoreFileSystem", () => {
       const directory = yield* temporaryDirectory
       const stores = yield* Effect.all([storeAt(directory), storeAt(directory)])
       for (let i = 0; i < 50; i++) {
-        const outcomes = yield* Effect.forEach(stores, (store) => store.putBytes(`a/${i}/b`, Buffer.from("same")), { concurrency: "unbounded" })
+        const outcomes = yield* Effect.forEach(stores, (store) => store.putBytes(`a/${i}/b`, Buffer.from("same")), {
+          concurrency: "unbounded"
+        })
         assert.deepStrictEqual(outcomes.sort(), ["created", "exists"])
       }
     }))
@@ -139,7 +152,13 @@ describe("ObjectStoreFileSystem", () => {
       const directory = yield* temporaryDirectory
       const script = join(import.meta.dirname, "FullDiskWriter.ts")
       const { stdout } = yield* Effect.promise(() =>
-        promisify(execFile)("/bin/sh", ["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"", process.execPath, script, directory])
+        promisify(execFile)("/bin/sh", [
+          "-c",
+          "trap '' XFSZ; ulimit -f 2048; exec \"$0\" \"$@\"",
+          process.execPath,
+          script,
+          directory
+        ])
       )
       assert.deepStrictEqual(JSON.parse(stdout), {
         small: "created",

@@ -20,7 +20,8 @@ const bodyOf = (bytes: Uint8Array) => ({
   bytes: Stream.fromIterable(pieces(bytes, 60_000))
 })
 
-const collect = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) => Effect.map(Stream.runCollect(stream), (parts) => Buffer.concat(parts))
+const collect = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
+  Effect.map(Stream.runCollect(stream), (parts) => Buffer.concat(parts))
 
 const keysBelow = (prefix: string) =>
   Effect.flatMap(ObjectStore, (store) => Stream.runCollect(Stream.map(store.list(prefix), ({ key }) => key)))
@@ -61,7 +62,12 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           assert.isTrue((yield* collect(store.get("basic/one"))).equals(bytes))
           assert.isTrue(bytes.equals(yield* store.getBytes("basic/one")))
           assert.deepStrictEqual(yield* store.head("basic/one"), { key: "basic/one", size: bytes.length })
-          for (const [from, to] of [[0, 1], [0, 1_000_000], [999_999, 1_000_000], [262_143, 262_145], [5, 700_000]] as const) {
+          for (
+            const [from, to] of [[0, 1], [0, 1_000_000], [999_999, 1_000_000], [262_143, 262_145], [
+              5,
+              700_000
+            ]] as const
+          ) {
             assert.isTrue((yield* collect(store.get("basic/one", { from, to }))).equals(bytes.subarray(from, to)))
           }
           // As in HTTP (RFC 9110 §14.1.2) a range may end after the object, but not begin there.
@@ -117,7 +123,9 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           const winners = bodies.filter((_, i) => Exit.isSuccess(exits[i]!))
           assert.strictEqual(winners.length, 1)
           for (const exit of exits) {
-            if (Exit.isFailure(exit)) assert.deepInclude({ ...Cause.squash(exit.cause) as object }, { _tag: "ObjectExists" })
+            if (Exit.isFailure(exit)) {
+              assert.deepInclude({ ...Cause.squash(exit.cause) as object }, { _tag: "ObjectExists" })
+            }
           }
           assert.isTrue((yield* collect(store.get("race/different"))).equals(winners[0]!))
         }))
@@ -146,7 +154,9 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           const store = yield* ObjectStore
           const bytes = randomBytes(200_000)
           const broken = Stream.concat(Stream.succeed(bytes.subarray(0, 100_000)), Stream.fail("connection lost"))
-          const error = yield* Effect.flip(store.put("broken/one", { size: bytes.length, sha256: sha256(bytes), bytes: broken }))
+          const error = yield* Effect.flip(
+            store.put("broken/one", { size: bytes.length, sha256: sha256(bytes), bytes: broken })
+          )
           assert.strictEqual(error, "connection lost")
           assert.deepStrictEqual(yield* keysBelow("broken/"), [])
         }))
@@ -160,7 +170,9 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
             Stream.succeed(bytes.subarray(0, 100_000)),
             Stream.fromEffect(Effect.andThen(Deferred.succeed(begun, undefined), Effect.never))
           )
-          const fiber = yield* Effect.forkChild(store.put("stuck/one", { size: bytes.length, sha256: sha256(bytes), bytes: stuck }))
+          const fiber = yield* Effect.forkChild(
+            store.put("stuck/one", { size: bytes.length, sha256: sha256(bytes), bytes: stuck })
+          )
           yield* Deferred.await(begun)
           yield* Fiber.interrupt(fiber)
           assert.deepStrictEqual(yield* keysBelow("stuck/"), [])
@@ -184,7 +196,28 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
       it.effect("keys that are no safe relative path are refused everywhere", () =>
         Effect.gen(function*() {
           const store = yield* ObjectStore
-          const bad = ["", "/", "/a", "a/", "a//b", ".", "..", "../a", "a/../b", "a/./b", "a b", "a\0b", "a\\b", "ä", "a\nb", "%2e%2e", ".incoming/x", ".incoming", "a".repeat(256), "a/".repeat(600) + "a"]
+          const bad = [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/../b",
+            "a/./b",
+            "a b",
+            "a\0b",
+            "a\\b",
+            "ä",
+            "a\nb",
+            "%2e%2e",
+            ".incoming/x",
+            ".incoming",
+            "a".repeat(256),
+            "a/".repeat(600) + "a"
+          ]
           for (const key of bad) {
             const failures = [
               yield* Effect.flip(store.putBytes(key, Buffer.from("x"))),
@@ -194,7 +227,9 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
               yield* Effect.flip(store.head(key)),
               yield* Effect.flip(store.remove(key))
             ]
-            for (const error of failures) assert.deepInclude({ ...error }, { _tag: "StorageError", category: "rejected" }, JSON.stringify(key))
+            for (const error of failures) {
+              assert.deepInclude({ ...error }, { _tag: "StorageError", category: "rejected" }, JSON.stringify(key))
+            }
           }
           for (const prefix of ["/", "../", "a/../b", "a//b", "a b", ".."]) {
             const error = yield* Effect.flip(keysBelow(prefix))
@@ -206,16 +241,41 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
         Effect.gen(function*() {
           const store = yield* ObjectStore
           // A slash sorts between "-", "." and "0": plain directory order would be wrong here.
-          const keys = ["list/a-b", "list/a.b", "list/a/x", "list/a/y/z", "list/a0", "list/a00/b", "list/B", "list/b/c-d", "list/b/c/d"]
+          const keys = [
+            "list/a-b",
+            "list/a.b",
+            "list/a/x",
+            "list/a/y/z",
+            "list/a0",
+            "list/a00/b",
+            "list/B",
+            "list/b/c-d",
+            "list/b/c/d"
+          ]
           for (const key of keys.toReversed()) yield* store.putBytes(key, Buffer.from(key))
           const expected = (prefix: string) => keys.filter((key) => key.startsWith(prefix)).sort()
-          for (const prefix of ["list/", "list/a", "list/a/", "list/a0", "list/b/c", "list/b/c/", "list/B", "list/none", "list/a/y/z"]) {
+          for (
+            const prefix of [
+              "list/",
+              "list/a",
+              "list/a/",
+              "list/a0",
+              "list/b/c",
+              "list/b/c/",
+              "list/B",
+              "list/none",
+              "list/a/y/z"
+            ]
+          ) {
             assert.deepStrictEqual(yield* keysBelow(prefix), expected(prefix), prefix)
           }
           const listed = yield* Stream.runCollect(store.list("list/"))
           assert.isTrue(listed.every(({ key, size }) => size === key.length))
           assert.includeMembers([...yield* keysBelow("")], keys)
-          assert.deepStrictEqual([...yield* Stream.runCollect(Stream.take(store.list("list/"), 2))].map(({ key }) => key), expected("list/").slice(0, 2))
+          assert.deepStrictEqual(
+            [...yield* Stream.runCollect(Stream.take(store.list("list/"), 2))].map(({ key }) => key),
+            expected("list/").slice(0, 2)
+          )
         }))
 
       it.effect("replaces a served checkpoint and nothing else", () =>
@@ -225,7 +285,15 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           yield* store.replace(`${ledger}/checkpoint`, Buffer.from("one"))
           yield* store.replace(`${ledger}/checkpoint`, Buffer.from("two"))
           assert.strictEqual(Buffer.from(yield* store.getBytes(`${ledger}/checkpoint`)).toString(), "two")
-          for (const key of [`${ledger}/checkpoint.d/00000000000000000001`, `${ledger}/x/checkpoint`, "checkpoint", "integrity/v1/xyz/checkpoint", "logs/checkpoint"]) {
+          for (
+            const key of [
+              `${ledger}/checkpoint.d/00000000000000000001`,
+              `${ledger}/x/checkpoint`,
+              "checkpoint",
+              "integrity/v1/xyz/checkpoint",
+              "logs/checkpoint"
+            ]
+          ) {
             const error = yield* Effect.flip(store.replace(key, Buffer.from("x")))
             assert.strictEqual(error.category, "rejected", key)
           }
@@ -237,7 +305,11 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           const key = `integrity/v1/${"cd".repeat(32)}/checkpoint`
           const version = (n: number) => Buffer.alloc(10_000 + n, n)
           yield* store.replace(key, version(0))
-          const writer = yield* Effect.forkChild(Effect.forEach(Array.from({ length: 40 }, (_, i) => i + 1), (n) => store.replace(key, version(n)), { discard: true }))
+          const writer = yield* Effect.forkChild(
+            Effect.forEach(Array.from({ length: 40 }, (_, i) => i + 1), (n) => store.replace(key, version(n)), {
+              discard: true
+            })
+          )
           for (let i = 0; i < 40; i++) {
             const read = Buffer.from(yield* store.getBytes(key))
             assert.isTrue(read.equals(version(read.length - 10_000)))
@@ -265,22 +337,25 @@ export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore,
           assert.deepInclude({ ...error }, { _tag: "StorageError", category: "rejected" })
         }))
 
-      it.effect("after kill -9 in the middle of puts every listed object is whole and every confirmed one is there", () =>
-        Effect.gen(function*() {
-          const confirmed: Array<string> = []
-          const writer = yield* options.crashWriter
-          for (let round = 0; round < 8; round++) confirmed.push(...yield* crash(writer, 20 + round * 40))
-          const store = yield* ObjectStore
-          const listed = yield* Stream.runCollect(store.list(crashPrefix))
-          for (const { key, size } of listed) {
-            const bytes = yield* collect(store.get(key))
-            assert.strictEqual(bytes.length, size)
-            assert.strictEqual(sha256(bytes), key.slice(key.lastIndexOf("/") + 1))
-          }
-          assert.isAbove(confirmed.length, 8)
-          assert.includeMembers(listed.map(({ key }) => key), confirmed)
-        }), 60_000)
+      it.effect(
+        "after kill -9 in the middle of puts every listed object is whole and every confirmed one is there",
+        () =>
+          Effect.gen(function*() {
+            const confirmed: Array<string> = []
+            const writer = yield* options.crashWriter
+            for (let round = 0; round < 8; round++) confirmed.push(...yield* crash(writer, 20 + round * 40))
+            const store = yield* ObjectStore
+            const listed = yield* Stream.runCollect(store.list(crashPrefix))
+            for (const { key, size } of listed) {
+              const bytes = yield* collect(store.get(key))
+              assert.strictEqual(bytes.length, size)
+              assert.strictEqual(sha256(bytes), key.slice(key.lastIndexOf("/") + 1))
+            }
+            assert.isAbove(confirmed.length, 8)
+            assert.includeMembers(listed.map(({ key }) => key), confirmed)
+          }),
+        60_000
+      )
     })
   })
 }
-

@@ -12,7 +12,10 @@ const putOne = Effect.gen(function*() {
   const bytes = randomBytes(Math.floor(Math.random() ** 2 * 4_000_000))
   const sha256 = createHash("sha256").update(bytes).digest("hex")
   const key = `${crashPrefix}${sha256.slice(0, 2)}/${sha256}`
-  const pieces = Array.from({ length: Math.ceil(bytes.length / 50_000) }, (_, i) => bytes.subarray(i * 50_000, (i + 1) * 50_000))
+  const pieces = Array.from(
+    { length: Math.ceil(bytes.length / 50_000) },
+    (_, i) => bytes.subarray(i * 50_000, (i + 1) * 50_000)
+  )
   // Yields between pieces, so that a kill falls between any two writes.
   const stream = Stream.tap(Stream.fromIterable(pieces), () => Effect.yieldNow)
   yield* store.put(key, { size: bytes.length, sha256, bytes: stream })

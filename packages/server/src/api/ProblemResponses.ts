@@ -2,10 +2,17 @@
  * Around every request: a limit for its body, security headers on its answer, and an RFC 9457 problem for whatever no
  * handler answered (unknown paths, oversize or unreadable bodies, faults).
  */
-import { InvalidRequest, RequestTooLarge, RouteNotFound, UnsupportedMediaType } from "@rainlogs/core/api/Problem"
-import { ByteSize, Cause, Effect, type Types } from "effect"
+import {
+  InvalidRequest,
+  RequestTimeout,
+  RequestTooLarge,
+  RouteNotFound,
+  UnsupportedMediaType
+} from "@rainlogs/core/api/Problem"
+import { ByteSize, Cause, Effect, Fiber, type Types } from "effect"
 import {
   HttpIncomingMessage,
+  HttpMethod,
   HttpRouter,
   HttpServerError,
   HttpServerRequest,
@@ -26,29 +33,46 @@ const defaultHeaders = {
   "x-frame-options": "DENY"
 }
 
-/** Applied to every route of the router, and to paths without a route. */
-export const layer = HttpRouter.middleware(
-  (answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>) => respond(answer),
-  { global: true }
-)
+type Answer = Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
+
+/** Applied to every route of the router, and to paths without a route. `bodyDeadlineMs`: time for a body to arrive. */
+export const make = (options: { readonly bodyDeadlineMs: number }) =>
+  HttpRouter.middleware((answer: Answer) => respond(answer, options.bodyDeadlineMs), { global: true })
+
+/** Bodies have 30 seconds to arrive. */
+export const layer = make({ bodyDeadlineMs: 30_000 })
 
 const respond = Effect.fnUntraced(function*(
-  answer: Effect.Effect<HttpServerResponse.HttpServerResponse, Types.unhandled>
-): Effect.fn.Return<
-  HttpServerResponse.HttpServerResponse,
-  Types.unhandled,
-  HttpServerRequest.HttpServerRequest
-> {
+  answer: Answer,
+  bodyDeadlineMs: number
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> {
   const request = yield* HttpServerRequest.HttpServerRequest
   // A declared length is refused before a byte is read; an undeclared one while it is read.
   const response = Number(request.headers["content-length"]) > largestBodyBytes
     ? yield* HttpServerRespondable.toResponse(tooLarge())
-    : yield* answer.pipe(
+    : yield* received(request, bodyDeadlineMs).pipe(
+      Effect.andThen(answer),
       Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(largestBodyBytes)),
       Effect.matchCauseEffect({ onSuccess: fromResponse, onFailure: (cause) => fromCause(request, cause) })
     )
   return HttpServerResponse.setHeaders(response, { ...defaultHeaders, ...response.headers })
 })
+
+/**
+ * Waits for the body, which the request keeps for its handler, so that a client that never ends it holds nothing. The
+ * reading is only left behind at the deadline: interrupting it at once would close the socket before the answer.
+ */
+const received = (request: HttpServerRequest.HttpServerRequest, deadlineMs: number) =>
+  HttpMethod.hasBody(request.method)
+    ? Effect.forkChild(request.text).pipe(
+      Effect.flatMap((reading) =>
+        Effect.timeoutOrElse(Fiber.join(reading), {
+          duration: deadlineMs,
+          orElse: () => Effect.fail(late(deadlineMs))
+        })
+      )
+    )
+    : Effect.void
 
 /** The router answers an unknown content type by itself, in plain text. */
 const fromResponse = (response: HttpServerResponse.HttpServerResponse) =>
@@ -66,6 +90,7 @@ const fromCause = (request: HttpServerRequest.HttpServerRequest, cause: Cause.Ca
   if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
   for (const reason of cause.reasons) {
     const error = reason._tag === "Fail" ? reason.error : reason._tag === "Die" ? reason.defect : undefined
+    if (error instanceof RequestTimeout) return HttpServerRespondable.toResponse(error)
     if (!HttpServerError.isHttpServerError(error)) continue
     if (error.reason._tag === "RouteNotFound") return HttpServerRespondable.toResponse(routeNotFound(request))
     if (error.reason._tag === "RequestParseError") {
@@ -74,6 +99,12 @@ const fromCause = (request: HttpServerRequest.HttpServerRequest, cause: Cause.Ca
   }
   return Effect.flatMap(internalFault(cause), HttpServerRespondable.toResponse)
 }
+
+const late = (deadlineMs: number) =>
+  new RequestTimeout({
+    detail: `The request body did not arrive within ${deadlineMs} ms.`,
+    remedy: "Send the request again."
+  })
 
 const tooLarge = () =>
   new RequestTooLarge({

@@ -95,7 +95,9 @@ const tryAcquire = Effect.fnUntraced(function*(dataDirectory: string) {
  */
 export const acquire: (
   dataDirectory: string
-) => Effect.Effect<void, DataDirectoryInUse | PostgresStartFailed, Scope.Scope> = Effect.fn("DataDirectoryLock.acquire")(
+) => Effect.Effect<void, DataDirectoryInUse | PostgresStartFailed, Scope.Scope> = Effect.fn(
+  "DataDirectoryLock.acquire"
+)(
   function*(dataDirectory) {
     const path = yield* Effect.acquireRelease(
       tryAcquire(dataDirectory).pipe(

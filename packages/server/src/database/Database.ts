@@ -26,6 +26,16 @@ export class DatabaseUnsuitable extends Schema.TaggedError<DatabaseUnsuitable>()
   }
 }
 
+/** The server at DATABASE_URL cannot be reached or does not let us in. */
+export class DatabaseUnreachable extends Schema.TaggedError<DatabaseUnreachable>()("DatabaseUnreachable", {
+  /** What the server or the network answered; never the URL, which holds the password. */
+  reason: Schema.String
+}) {
+  override get message(): string {
+    return `The database at DATABASE_URL does not let us in: ${this.reason}. Check the URL and that the server runs.`
+  }
+}
+
 /** Every way in which the database fails to become usable. */
 export type DatabaseError = Migrations.MigrationError | SqlError.SqlError | DatabaseUnsuitable
 
@@ -71,12 +81,11 @@ export const layerOwner = (
   PgClient.layerFrom(PgClient.makeClient({ ...owner, applicationName: "rainlogs owner" }))
 
 /** Runs `effect` over one connection as the owner of the schema, closed afterwards. */
-export const asOwner =
-  (owner: PgClient.PgClientConfig) =>
-  <A, E, R>(
-    effect: Effect.Effect<A, E, R>
-  ): Effect.Effect<A, E | SqlError.SqlError, Exclude<R, PgClient.PgClient | SqlClient.SqlClient>> =>
-    Effect.provide(effect, layerOwner(owner))
+export const asOwner = (owner: PgClient.PgClientConfig) =>
+<A, E, R>(
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SqlError.SqlError, Exclude<R, PgClient.PgClient | SqlClient.SqlClient>> =>
+  Effect.provide(effect, layerOwner(owner))
 
 /** The application's pool, checked once. */
 export const layerApplication = (
@@ -105,10 +114,12 @@ const allowLogin = Effect.gen(function*() {
 })
 
 /** Migrates a database of the embedded server and opens the application's pool on it. */
-export const layerOnSocket = (options: DatabaseOptions & {
-  readonly socketPath: string
-  readonly database: string
-}): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> => {
+export const layerOnSocket = (
+  options: DatabaseOptions & {
+    readonly socketPath: string
+    readonly database: string
+  }
+): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError> => {
   const { database, socketPath: path } = options
   const owner = { path, database, username: PostgresCluster.ownerRole }
   return Layer.unwrap(Effect.as(
@@ -135,6 +146,14 @@ export const layerEmbedded = (
     return layerOnSocket({ ...options, socketPath, database: PostgresCluster.databaseName })
   })).pipe(Layer.provideMerge(EmbeddedPostgres.layer(options)))
 
+const explainConnection = (error: Migrations.MigrationError | SqlError.SqlError) => {
+  if (error._tag !== "SqlError" || error.reason.operation !== "connect") return error
+  const { cause } = error.reason
+  return new DatabaseUnreachable({
+    reason: cause instanceof Error && cause.message !== "" ? cause.message : error.message
+  })
+}
+
 /**
  * Connects to the PostgreSQL server (15 or newer) at the URL in `DATABASE_URL` (secret), whose user owns the schema and
  * may create roles, and migrates it. One URL is one login, so the application's connections take on its role by the
@@ -142,10 +161,13 @@ export const layerEmbedded = (
  */
 export const layerUrl = (
   options: DatabaseOptions = {}
-): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError | Config.ConfigError> =>
+): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, DatabaseError | DatabaseUnreachable | Config.ConfigError> =>
   Layer.unwrap(Effect.gen(function*() {
     const url = yield* Config.Redacted("DATABASE_URL")
-    yield* asOwner({ url })(Migrations.migrate(options.migrations ?? allMigrations))
+    yield* Migrations.migrate(options.migrations ?? allMigrations).pipe(
+      asOwner({ url }),
+      Effect.mapError(explainConnection)
+    )
     return layerApplication({
       url,
       startupParameters: { role: applicationRole },

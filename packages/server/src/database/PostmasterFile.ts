@@ -8,11 +8,17 @@ import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as ProcessIdentity from "./ProcessIdentity.ts"
 
+/** Port number, which only names the socket file: the server does not listen on the network. */
+export const port = 5432
+
+/** Name of the Unix socket in the cluster directory. */
+export const socketName = `.s.PGSQL.${port}`
+
 const pathIn = (directory: string) => join(directory, "postmaster.pid")
 
-const lines = (directory: string): ReadonlyArray<string> => {
+const lines = (path: string): ReadonlyArray<string> => {
   try {
-    return readFileSync(pathIn(directory), "utf8").split("\n")
+    return readFileSync(path, "utf8").split("\n")
   } catch {
     return []
   }
@@ -23,7 +29,7 @@ const lines = (directory: string): ReadonlyArray<string> => {
  * pidfile.h). Asking this first spares the server refusals, which it logs as FATAL.
  */
 export const isReady = (directory: string, pid: number): boolean => {
-  const found = lines(directory)
+  const found = lines(pathIn(directory))
   return Number(found[0]) === pid && found[7]?.trim() === "ready"
 }
 
@@ -46,7 +52,7 @@ const worksIn = (pid: number, directory: string): boolean => {
 
 /** The process id of the live postmaster of the cluster, if there is one. */
 export const livePostmaster = (directory: string): number | undefined => {
-  const pid = Number(lines(directory)[0])
+  const pid = Number(lines(pathIn(directory))[0])
   return Number.isInteger(pid) && pid > 1 && ProcessIdentity.startTime(pid) !== undefined && worksIn(pid, directory)
     ? pid
     : undefined
@@ -63,13 +69,16 @@ export const orphans = (directory: string): ReadonlyArray<number> => {
 }
 
 /**
- * Removes the pid file of a server that is gone, if its process id is still taken: by a zombie nobody collects, or by
- * an unrelated process, either of which PostgreSQL takes for the running server. Otherwise PostgreSQL recognises the
- * stale file itself, with checks that removing it would take away. The caller has made sure that neither a live
- * postmaster nor orphans are left.
+ * Removes the two lock files (of the directory and of the socket) of a server that is gone, if their process id is
+ * still taken: by a zombie nobody collects, or by an unrelated process, either of which PostgreSQL takes for the
+ * running server. Otherwise PostgreSQL recognises the stale files itself, with checks that removing them would take
+ * away. The caller has made sure that neither a live postmaster nor orphans are left.
  */
 export const removeIfMisleading = (directory: string): void => {
-  const pid = Number(lines(directory)[0])
-  if (!Number.isInteger(pid) || pid < 1 || !ProcessIdentity.isKnown(pid)) return
-  if (livePostmaster(directory) === undefined) rmSync(pathIn(directory), { force: true })
+  if (livePostmaster(directory) !== undefined) return
+  for (const name of ["postmaster.pid", `${socketName}.lock`]) {
+    const path = join(directory, name)
+    const pid = Number(lines(path)[0])
+    if (Number.isInteger(pid) && pid > 0 && ProcessIdentity.isKnown(pid)) rmSync(path, { force: true })
+  }
 }

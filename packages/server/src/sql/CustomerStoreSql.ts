@@ -95,18 +95,18 @@ const make = Effect.gen(function*() {
     decodeRows(KeyRow)(sql`
       SELECT customer_id AS id, name, origin, created_ms AS "createdAt", encode(sha256, 'hex') AS sha256
       FROM find_api_key(${prefix})`).pipe(
-        Effect.map((rows) =>
-          Option.map(Option.fromNullishOr(rows[0]), ({ sha256, ...customer }) => ({ customer, sha256 }))
-        ),
-        failAs("CustomerStore.authenticate")
-      )
+      Effect.map((rows) =>
+        Option.map(Option.fromNullishOr(rows[0]), ({ sha256, ...customer }) => ({ customer, sha256 }))
+      ),
+      failAs("CustomerStore.authenticate")
+    )
 
   const customer = (id: CustomerId) =>
     decodeRows(CustomerRow)(sql`
       SELECT id, name, origin, created_ms AS "createdAt" FROM customers WHERE id = ${id}`).pipe(
-        Effect.map((rows): Option.Option<Customer> => Option.fromNullishOr(rows[0])),
-        inCustomer(sql, "CustomerStore.customer", id)
-      )
+      Effect.map((rows): Option.Option<Customer> => Option.fromNullishOr(rows[0])),
+      inCustomer(sql, "CustomerStore.customer", id)
+    )
 
   const createZone: CustomerStore["Service"]["createZone"] = (zone, token, source) =>
     Effect.gen(function*() {
@@ -139,22 +139,22 @@ const make = Effect.gen(function*() {
   const zones = (customer: CustomerId) =>
     decodeRows(ZoneRow)(sql`
       SELECT ${sql.literal(zoneColumns)} FROM zones WHERE customer_id = ${customer} ORDER BY created_ms, id`).pipe(
-        Effect.map((rows) => rows.map(zoneOf)),
-        inCustomer(sql, "CustomerStore.zones", customer)
-      )
+      Effect.map((rows) => rows.map(zoneOf)),
+      inCustomer(sql, "CustomerStore.zones", customer)
+    )
 
   const zone = (customer: CustomerId, id: ZoneId) =>
     decodeRows(SealedZoneRow)(sql`
       SELECT ${sql.literal(zoneColumns)}, token_sealed AS bytes, token_kek AS kek FROM zones
       WHERE customer_id = ${customer} AND id = ${id}`).pipe(
-        Effect.map((rows) =>
-          Option.map(Option.fromNullishOr(rows[0]), (row) => ({
-            zone: zoneOf(row),
-            token: { kek: row.kek, bytes: row.bytes }
-          }))
-        ),
-        inCustomer(sql, "CustomerStore.zone", customer)
-      )
+      Effect.map((rows) =>
+        Option.map(Option.fromNullishOr(rows[0]), (row) => ({
+          zone: zoneOf(row),
+          token: { kek: row.kek, bytes: row.bytes }
+        }))
+      ),
+      inCustomer(sql, "CustomerStore.zone", customer)
+    )
 
   const requireZone = (operation: string, zone: ZoneId) => (changed: ReadonlyArray<unknown>) =>
     changed.length === 0
@@ -166,26 +166,27 @@ const make = Effect.gen(function*() {
       UPDATE zones SET checked_ms = ${now}
       WHERE customer_id = ${customer} AND id = ${id}
         AND (checked_ms IS NULL OR checked_ms + ${checkedInterval}::bigint <= ${now}::bigint)`.pipe(
-        Effect.asVoid,
-        inCustomer(sql, "CustomerStore.checked", customer)
-      )
+      Effect.asVoid,
+      inCustomer(sql, "CustomerStore.checked", customer)
+    )
 
   const block: CustomerStore["Service"]["block"] = (customer, id, { reason, remedy }) =>
     sql`
-      UPDATE zones SET status = 'blocked', block_reason = ${reason}, block_remedy = ${remedy},
+      UPDATE zones SET status = 'blocked', block_remedy = ${remedy},
+        block_reason = CASE WHEN block_reason = 'retention-off' THEN block_reason ELSE ${reason} END,
         block_since_ms = coalesce(block_since_ms, checked_ms, 0)
       WHERE customer_id = ${customer} AND id = ${id} RETURNING id`.pipe(
-        Effect.flatMap(requireZone("CustomerStore.block", id)),
-        inCustomer(sql, "CustomerStore.block", customer)
-      )
+      Effect.flatMap(requireZone("CustomerStore.block", id)),
+      inCustomer(sql, "CustomerStore.block", customer)
+    )
 
   const unblock: CustomerStore["Service"]["unblock"] = (customer, id) =>
     sql`
       UPDATE zones SET status = 'active', block_reason = NULL, block_remedy = NULL, block_since_ms = NULL
       WHERE customer_id = ${customer} AND id = ${id} RETURNING id`.pipe(
-        Effect.flatMap(requireZone("CustomerStore.unblock", id)),
-        inCustomer(sql, "CustomerStore.unblock", customer)
-      )
+      Effect.flatMap(requireZone("CustomerStore.unblock", id)),
+      inCustomer(sql, "CustomerStore.unblock", customer)
+    )
 
   const blocked = decodeRows(Schema.Struct({ customer: CustomerId, zone: ZoneId }))(
     sql`SELECT customer_id AS customer, zone_id AS zone FROM blocked_zones()`

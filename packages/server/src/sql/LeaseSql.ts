@@ -46,8 +46,7 @@ export const make = (
 ): Pick<WindowLedger["Service"], "lease" | "renew" | "stored" | "commit" | "retry" | "split"> => {
   const lost = ({ fence, job }: LeasedJob) => new LeaseLost({ job: job.id, fence })
 
-  const held = ({ fence, job }: LeasedJob) =>
-    sql`customer_id = ${job.customer} AND id = ${job.id} AND fence = ${fence}`
+  const held = ({ fence, job }: LeasedJob) => sql`customer_id = ${job.customer} AND id = ${job.id} AND fence = ${fence}`
 
   /**
    * For a write that changed no row: succeeds if this very lease has made the step before (its answer was lost with the

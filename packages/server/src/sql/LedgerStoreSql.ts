@@ -1,8 +1,8 @@
 /**
  * Adapter: the ledger's rows in PostgreSQL.
  */
-import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import { Origin } from "@rainlogs/core/domain/Customer"
+import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import type { EventDraft } from "@rainlogs/core/ledger/EntryDraft"
 import { type LedgerOf, type LedgerSnapshot, LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { Effect, Exit, Layer, Option, Schema, Scope, Semaphore, Stream } from "effect"
@@ -96,22 +96,22 @@ const make = Effect.gen(function*() {
         SELECT leaf_index AS "leafIndex", entry, leaf_hash AS "leafHash" FROM ledger_entries
         WHERE customer_id = ${ledger.customer} AND leaf_index >= ${start} AND leaf_index < ${to}
         ORDER BY leaf_index LIMIT ${pageSize}`).pipe(
-          inCustomer(sql, "LedgerStore.rows", ledger.customer),
-          Effect.map((page) =>
-            [
-              page,
-              page.length < pageSize || start + pageSize >= to ? Option.none<number>() : Option.some(start + pageSize)
-            ] as const
-          )
-        ))
+        inCustomer(sql, "LedgerStore.rows", ledger.customer),
+        Effect.map((page) =>
+          [
+            page,
+            page.length < pageSize || start + pageSize >= to ? Option.none<number>() : Option.some(start + pageSize)
+          ] as const
+        )
+      ))
 
   const lastEvent = (ledger: LedgerOf, kind: EventDraft["kind"]) =>
     decodeRows(EventRow)(sql`
       SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq FROM ledger_entries
       WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} ORDER BY seq DESC LIMIT 1`).pipe(
-        Effect.map((rows) => Option.fromNullishOr(rows[0])),
-        inCustomer(sql, "LedgerStore.lastEvent", ledger.customer)
-      )
+      Effect.map((rows) => Option.fromNullishOr(rows[0])),
+      inCustomer(sql, "LedgerStore.lastEvent", ledger.customer)
+    )
 
   /**
    * A transaction-level lock on a connection of its own: it ends with the transaction, however the process ends, and

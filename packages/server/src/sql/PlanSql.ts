@@ -33,8 +33,10 @@ export const make = (
   const columns = sql.literal(`${sourceColumns}, s.planned_to_ms AS "plannedTo"`)
 
   const timelinesFrom = (statement: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>) =>
-    Effect.map(decodeRows(TimelineRow)(statement), (rows) =>
-      rows.map((row): Timeline => ({ source: sourceOf(row), plannedTo: row.plannedTo })))
+    Effect.map(
+      decodeRows(TimelineRow)(statement),
+      (rows) => rows.map((row): Timeline => ({ source: sourceOf(row), plannedTo: row.plannedTo }))
+    )
 
   const timelines = timelinesFrom(sql`SELECT ${columns} FROM active_timelines() s`).pipe(
     failAs("WindowLedger.timelines")
@@ -44,8 +46,8 @@ export const make = (
     timelinesFrom(sql`
       SELECT ${columns} FROM source_timelines s
       WHERE s.customer_id = ${customer} AND s.zone_id = ${zone} ORDER BY s.source_id`).pipe(
-        inCustomer(sql, "WindowLedger.timelinesOf", customer)
-      )
+      inCustomer(sql, "WindowLedger.timelinesOf", customer)
+    )
 
   const lockTimeline = Effect.fnUntraced(function*(source: Source) {
     const locked = yield* lockSource(sql, source.customer, source.id)
@@ -80,11 +82,11 @@ export const make = (
       LEFT JOIN windows w ON w.customer_id = ${source.customer} AND w.source_id = ${source.id} AND w.from_ms = r.to_ms
       LEFT JOIN log_jobs j ON j.customer_id = w.customer_id AND j.id = w.job_id
       ORDER BY r.from_ms`).pipe(
-        Effect.map((rows) =>
-          rows.map(({ closed, from, to }): UncollectedRun => ({ source, range: { from, to }, closed }))
-        ),
-        inCustomer(sql, "WindowLedger.uncollected", source.customer)
-      )
+      Effect.map((rows) =>
+        rows.map(({ closed, from, to }): UncollectedRun => ({ source, range: { from, to }, closed }))
+      ),
+      inCustomer(sql, "WindowLedger.uncollected", source.customer)
+    )
 
   /** The tiles that a gap covers, the first and the last of them perhaps in part; none if it may not cover them. */
   const readCovered = Effect.fnUntraced(function*({ range, source }: GapRecord, plannedTo: number) {

@@ -21,8 +21,8 @@ export const lockSource = (sql: SqlClient.SqlClient, customer: CustomerId, sourc
   decodeRows(LockedRow)(sql`
     SELECT starts_at_ms AS "startsAt" FROM sources
     WHERE customer_id = ${customer} AND id = ${source} FOR NO KEY UPDATE`).pipe(
-      Effect.map((rows) => Option.fromNullishOr(rows[0]))
-    )
+    Effect.map((rows) => Option.fromNullishOr(rows[0]))
+  )
 
 const EndRow = Schema.Struct({ plannedTo: SafeInteger })
 

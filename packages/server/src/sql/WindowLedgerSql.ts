@@ -38,8 +38,8 @@ const make = Effect.gen(function*() {
   const due = (now: number, limit: number) =>
     decodeRows(DueRow)(sql`
       SELECT customer_id AS customer, job_id AS job FROM due_jobs(${now}::bigint, ${limit}::integer)`).pipe(
-        failAs("WindowLedger.due")
-      )
+      failAs("WindowLedger.due")
+    )
 
   // A job that a gap covers shows that gap's reason and entry.
   const views = (where: Statement.Fragment) =>
@@ -58,9 +58,9 @@ const make = Effect.gen(function*() {
       WHERE j.customer_id = ${customer} AND j.zone_id = ${zone} AND j.tile_job IS NOT NULL
         AND j.from_ms < ${page.before ?? Number.MAX_SAFE_INTEGER}::bigint
       ORDER BY j.from_ms DESC LIMIT ${page.limit}::bigint`).pipe(
-        Effect.map((rows) => rows.map(viewOf)),
-        inCustomer(sql, "WindowLedger.jobs", customer)
-      )
+      Effect.map((rows) => rows.map(viewOf)),
+      inCustomer(sql, "WindowLedger.jobs", customer)
+    )
 
   const job: WindowLedger["Service"]["job"] = (customer, id) =>
     views(sql`WHERE j.customer_id = ${customer} AND j.id = ${id}`).pipe(
@@ -74,8 +74,8 @@ const make = Effect.gen(function*() {
       ? decodeRows(ProgressRow)(sql`SELECT ${columns} FROM all_progress() s`).pipe(failAs("WindowLedger.progress"))
       : decodeRows(ProgressRow)(sql`
           SELECT ${columns} FROM source_progress s WHERE s.customer_id = ${customer} ORDER BY s.source_id`).pipe(
-            inCustomer(sql, "WindowLedger.progress", customer)
-          )
+        inCustomer(sql, "WindowLedger.progress", customer)
+      )
     return Effect.map(rows, (rows) => rows.map(progressOf))
   }
 

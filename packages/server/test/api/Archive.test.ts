@@ -158,30 +158,36 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       const ledger = yield* LedgerStore
       const snapshot = yield* ledger.snapshot({ customer: CustomerId.make(id), origin: Origin.make(origin) })
       assert.strictEqual(snapshot.size, 2)
-    }))
+    }), 60_000)
 
-  it.effect("a pulled zone's windows tile the backfill, and pages of any size join to the same list", () =>
-    Effect.gen(function*() {
-      const { request } = yield* TestServer
-      const { jobs, key, zone } = yield* newPulledZone()
-      assert.isAbove(jobs.length, 1)
-      const seen: Array<{ id: string; window: { from: number; to: number } }> = []
-      let next: string | null = ""
-      while (next !== null) {
-        const path: string = `/api/v1/zones/${zone}/logs?limit=2${next === "" ? "" : `&before=${next}`}`
-        const page: { jobs: typeof seen; next: string | null } = JSON.parse((yield* request("GET", path, { key })).text)
-        seen.push(...page.jobs)
-        next = page.next
-      }
-      assert.deepStrictEqual(seen.map(({ id }) => id), jobs)
-      for (const [index, job] of seen.entries()) {
-        if (index > 0) assert.strictEqual(job.window.to, seen[index - 1]?.window.from)
-      }
-      const shown: { sources: ReadonlyArray<{ windows: { planned: number } }> } = JSON.parse(
-        (yield* request("GET", `/api/v1/zones/${zone}`, { key })).text
-      )
-      assert.strictEqual(shown.sources[0]?.windows.planned, jobs.length)
-    }))
+  it.effect(
+    "a pulled zone's windows tile the backfill, and pages of any size join to the same list",
+    () =>
+      Effect.gen(function*() {
+        const { request } = yield* TestServer
+        const { jobs, key, zone } = yield* newPulledZone()
+        assert.isAbove(jobs.length, 1)
+        const seen: Array<{ id: string; window: { from: number; to: number } }> = []
+        let next: string | null = ""
+        while (next !== null) {
+          const path: string = `/api/v1/zones/${zone}/logs?limit=2${next === "" ? "" : `&before=${next}`}`
+          const page: { jobs: typeof seen; next: string | null } = JSON.parse(
+            (yield* request("GET", path, { key })).text
+          )
+          seen.push(...page.jobs)
+          next = page.next
+        }
+        assert.deepStrictEqual(seen.map(({ id }) => id), jobs)
+        for (const [index, job] of seen.entries()) {
+          if (index > 0) assert.strictEqual(job.window.to, seen[index - 1]?.window.from)
+        }
+        const shown: { sources: ReadonlyArray<{ windows: { planned: number } }> } = JSON.parse(
+          (yield* request("GET", `/api/v1/zones/${zone}`, { key })).text
+        )
+        assert.strictEqual(shown.sources[0]?.windows.planned, jobs.length)
+      }),
+    60_000
+  )
 
   it.effect("a download of an object of several frames is the lines that were sealed", () =>
     Effect.gen(function*() {
@@ -202,40 +208,44 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       const whole = yield* download(job, key)
       assert.strictEqual(whole.outcome, "whole")
       assert.isTrue(whole.body.equals(content))
-    }))
+    }), 60_000)
 
-  it.effect("an object with a flipped bit, a missing tail or added bytes is never a whole answer", () =>
-    Effect.gen(function*() {
-      const { customer, jobs, key } = yield* newPulledZone()
-      const [job] = jobs
-      assert.isDefined(job)
-      const object = yield* commit(customer, job, contentStream)
-      const path = yield* fileOf(object)
-      const good = readFileSync(path)
-      chmodSync(path, 0o600)
-      const flips = Array.from({ length: 12 }, (_, index) => Math.floor(index * (good.length - 1) / 11))
-      const damages = [
-        ...flips.map((at) => {
-          const bad = Buffer.from(good)
-          bad[at] = (bad[at] ?? 0) ^ 1
-          return bad
-        }),
-        good.subarray(0, good.length - 1),
-        good.subarray(0, 100_000),
-        Buffer.alloc(0),
-        Buffer.concat([good, Buffer.from([0])])
-      ]
-      for (const bad of damages) {
-        writeFileSync(path, bad)
-        const answer = yield* download(job, key)
-        assert.isTrue(answer.status === 500 || answer.outcome === "broken")
-        if (answer.status === 200) assert.isTrue(content.subarray(0, answer.body.length).equals(answer.body))
-      }
-      rmSync(path)
-      assert.strictEqual((yield* download(job, key)).status, 500)
-      writeFileSync(path, good)
-      assert.isTrue((yield* download(job, key)).body.equals(content))
-    }))
+  it.effect(
+    "an object with a flipped bit, a missing tail or added bytes is never a whole answer",
+    () =>
+      Effect.gen(function*() {
+        const { customer, jobs, key } = yield* newPulledZone()
+        const [job] = jobs
+        assert.isDefined(job)
+        const object = yield* commit(customer, job, contentStream)
+        const path = yield* fileOf(object)
+        const good = readFileSync(path)
+        chmodSync(path, 0o600)
+        const flips = Array.from({ length: 12 }, (_, index) => Math.floor(index * (good.length - 1) / 11))
+        const damages = [
+          ...flips.map((at) => {
+            const bad = Buffer.from(good)
+            bad[at] = (bad[at] ?? 0) ^ 1
+            return bad
+          }),
+          good.subarray(0, good.length - 1),
+          good.subarray(0, 100_000),
+          Buffer.alloc(0),
+          Buffer.concat([good, Buffer.from([0])])
+        ]
+        for (const bad of damages) {
+          writeFileSync(path, bad)
+          const answer = yield* download(job, key)
+          assert.isTrue(answer.status === 500 || answer.outcome === "broken")
+          if (answer.status === 200) assert.isTrue(content.subarray(0, answer.body.length).equals(answer.body))
+        }
+        rmSync(path)
+        assert.strictEqual((yield* download(job, key)).status, 500)
+        writeFileSync(path, good)
+        assert.isTrue((yield* download(job, key)).body.equals(content))
+      }),
+    60_000
+  )
 
   it.effect("an empty window is an empty answer", () =>
     Effect.gen(function*() {
@@ -250,7 +260,7 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       assert.strictEqual(answer.status, 200)
       assert.strictEqual(answer.text, "")
       assert.strictEqual(answer.headers.get("content-length"), "0")
-    }))
+    }), 60_000)
 
   it.effect("a gap shows its reason and cannot be downloaded", () =>
     Effect.gen(function*() {
@@ -279,7 +289,7 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       const answer = yield* request("GET", `/api/v1/logs/jobs/${gap.id}/download`, { key })
       assert.strictEqual(answer.status, 409)
       assert.strictEqual(JSON.parse(answer.text).state, "gap")
-    }))
+    }), 60_000)
 
   it.effect("a zone posted 20 times at once is created once", () =>
     Effect.gen(function*() {
@@ -293,37 +303,41 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       )
       const count = (status: number) => answers.filter((answer) => answer.status === status).length
       assert.deepStrictEqual([count(201), count(409)], [1, 19])
-    }))
+    }), 60_000)
 
-  it.effect("another customer's zones, jobs and lines answer exactly like ids that do not exist", () =>
-    Effect.gen(function*() {
-      const { request } = yield* TestServer
-      const alice = yield* newPulledZone()
-      const [job] = alice.jobs
-      assert.isDefined(job)
-      yield* commit(alice.customer, job, contentStream)
-      const mallory = yield* newCustomer("Mallory")
-      yield* newZone(mallory.key)
-      const nowhere = "00000000-0000-4000-8000-000000000000"
-      for (
-        const [method, path, id] of [
-          ["GET", "/api/v1/zones/{}", alice.zone],
-          ["POST", "/api/v1/zones/{}/pull", alice.zone],
-          ["GET", "/api/v1/zones/{}/logs", alice.zone],
-          ["GET", "/api/v1/logs/jobs/{}", job],
-          ["GET", "/api/v1/logs/jobs/{}/download", job]
-        ] as const
-      ) {
-        const theirs = yield* request(method, path.replace("{}", id), { key: mallory.key })
-        const none = yield* request(method, path.replace("{}", nowhere), { key: mallory.key })
-        assert.strictEqual(theirs.status, 404, path)
-        assert.strictEqual(theirs.text, none.text, path)
-        const own = yield* request(method, path.replace("{}", id), { key: alice.key })
-        assert.include([200, 202], own.status, path)
-      }
-      const zones = (yield* request("GET", "/api/v1/zones", { key: mallory.key })).text
-      assert.notInclude(zones, alice.zone)
-    }))
+  it.effect(
+    "another customer's zones, jobs and lines answer exactly like ids that do not exist",
+    () =>
+      Effect.gen(function*() {
+        const { request } = yield* TestServer
+        const alice = yield* newPulledZone()
+        const [job] = alice.jobs
+        assert.isDefined(job)
+        yield* commit(alice.customer, job, contentStream)
+        const mallory = yield* newCustomer("Mallory")
+        yield* newZone(mallory.key)
+        const nowhere = "00000000-0000-4000-8000-000000000000"
+        for (
+          const [method, path, id] of [
+            ["GET", "/api/v1/zones/{}", alice.zone],
+            ["POST", "/api/v1/zones/{}/pull", alice.zone],
+            ["GET", "/api/v1/zones/{}/logs", alice.zone],
+            ["GET", "/api/v1/logs/jobs/{}", job],
+            ["GET", "/api/v1/logs/jobs/{}/download", job]
+          ] as const
+        ) {
+          const theirs = yield* request(method, path.replace("{}", id), { key: mallory.key })
+          const none = yield* request(method, path.replace("{}", nowhere), { key: mallory.key })
+          assert.strictEqual(theirs.status, 404, path)
+          assert.strictEqual(theirs.text, none.text, path)
+          const own = yield* request(method, path.replace("{}", id), { key: alice.key })
+          assert.include([200, 202], own.status, path)
+        }
+        const zones = (yield* request("GET", "/api/v1/zones", { key: mallory.key })).text
+        assert.notInclude(zones, alice.zone)
+      }),
+    60_000
+  )
 
   it.effect("health counts zones, ledgers and what is not yet published", () =>
     Effect.gen(function*() {
@@ -335,5 +349,5 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("the API on r
       assert.strictEqual(health.zones.blocked, 0)
       assert.isAbove(health.ledgers.count, 0)
       assert.isAbove(health.queue.waiting, 0)
-    }))
+    }), 60_000)
 })

@@ -67,75 +67,91 @@ layer(Live, { excludeTestServices: true })("downloads over a socket", (it) => {
       assert.strictEqual(head.headers.get("content-type"), "application/x-ndjson")
       assert.strictEqual(head.headers.get("etag"), `"${"ab".repeat(32)}"`)
       yield* allClosed
-    }))
+    }), 30_000)
 
-  it.effect("a client that does not read holds the object back, and one that goes away closes it", () =>
-    Effect.gen(function*() {
-      const { log, url } = yield* TestServer
-      const state = yield* MemoryState
-      const { key, path } = yield* archive(Array.from({ length: 4096 }, () => chunk))
-      const before = state.pulled
-      const controller = new AbortController()
-      const reader = yield* Effect.promise(async () => {
-        const response = await fetch(`${url}${path}`, {
-          headers: { authorization: `Bearer ${key}` },
-          signal: controller.signal
+  it.effect(
+    "a client that does not read holds the object back, and one that goes away closes it",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* TestServer
+        const state = yield* MemoryState
+        const { key, path } = yield* archive(Array.from({ length: 4096 }, () => chunk))
+        const before = state.pulled
+        const controller = new AbortController()
+        const reader = yield* Effect.promise(async () => {
+          const response = await fetch(`${url}${path}`, {
+            headers: { authorization: `Bearer ${key}` },
+            signal: controller.signal
+          })
+          assert.strictEqual(response.status, 200)
+          const reader = response.body?.getReader()
+          await reader?.read()
+          return reader
         })
-        assert.strictEqual(response.status, 200)
-        const reader = response.body?.getReader()
-        await reader?.read()
-        return reader
-      })
-      yield* Effect.sleep("500 millis")
-      assert.strictEqual(state.handles.open, 1)
-      assert.isBelow(state.pulled - before, 64 * 1024 * 1024, "pulled far ahead of the client")
-      const errors = log.length
-      controller.abort()
-      yield* allClosed
-      assert.isDefined(reader)
-      assert.isFalse(log.slice(errors).some((line) => line.includes("cannot be read")))
-    }))
+        yield* Effect.sleep("500 millis")
+        assert.strictEqual(state.handles.open, 1)
+        assert.isBelow(state.pulled - before, 64 * 1024 * 1024, "pulled far ahead of the client")
+        const errors = log.length
+        controller.abort()
+        yield* allClosed
+        assert.isDefined(reader)
+        assert.isFalse(log.slice(errors).some((line) => line.includes("cannot be read")))
+      }),
+    30_000
+  )
 
-  it.effect("an object that is damaged in the middle breaks the connection off, and the log says why", () =>
-    Effect.gen(function*() {
-      const { log, url } = yield* TestServer
-      const state = yield* MemoryState
-      const whole = Array.from({ length: 64 }, () => chunk)
-      const { job, key, path } = yield* archive(whole)
-      state.lines.set(job.id, [...whole.slice(0, 40), damaged])
-      const answer = yield* fetchAll(`${url}${path}`, key)
-      assert.strictEqual(answer.outcome, "broken")
-      assert.isBelow(answer.received, 64 * chunk.length)
-      assert.isTrue(
-        log.some((line) => line.includes("cannot be read") && line.includes(job.id) && line.includes("chunk 7"))
-      )
-      yield* allClosed
-    }))
+  it.effect(
+    "an object that is damaged in the middle breaks the connection off, and the log says why",
+    () =>
+      Effect.gen(function*() {
+        const { log, url } = yield* TestServer
+        const state = yield* MemoryState
+        const whole = Array.from({ length: 64 }, () => chunk)
+        const { job, key, path } = yield* archive(whole)
+        state.lines.set(job.id, [...whole.slice(0, 40), damaged])
+        const answer = yield* fetchAll(`${url}${path}`, key)
+        assert.strictEqual(answer.outcome, "broken")
+        assert.isBelow(answer.received, 64 * chunk.length)
+        assert.isTrue(
+          log.some((line) => line.includes("cannot be read") && line.includes(job.id) && line.includes("chunk 7"))
+        )
+        yield* allClosed
+      }),
+    30_000
+  )
 
-  it.effect("an object whose damage shows only after its last byte is not a whole answer either", () =>
-    Effect.gen(function*() {
-      const { url } = yield* TestServer
-      const state = yield* MemoryState
-      const whole = Array.from({ length: 64 }, () => chunk)
-      const { job, key, path } = yield* archive(whole)
-      state.lines.set(job.id, [...whole, Buffer.alloc(0), damaged])
-      const answer = yield* fetchAll(`${url}${path}`, key)
-      assert.strictEqual(answer.outcome, "broken")
-      yield* allClosed
-    }))
+  it.effect(
+    "an object whose damage shows only after its last byte is not a whole answer either",
+    () =>
+      Effect.gen(function*() {
+        const { url } = yield* TestServer
+        const state = yield* MemoryState
+        const whole = Array.from({ length: 64 }, () => chunk)
+        const { job, key, path } = yield* archive(whole)
+        state.lines.set(job.id, [...whole, Buffer.alloc(0), damaged])
+        const answer = yield* fetchAll(`${url}${path}`, key)
+        assert.strictEqual(answer.outcome, "broken")
+        yield* allClosed
+      }),
+    30_000
+  )
 
-  it.effect("an object that is damaged from the start is a 500 problem, not half an answer", () =>
-    Effect.gen(function*() {
-      const { request } = yield* TestServer
-      const state = yield* MemoryState
-      for (const lines of [[damaged], [Buffer.from("{}\n"), damaged]]) {
-        const { job, key, path } = yield* archive([Buffer.from("{}\n")])
-        state.lines.set(job.id, lines)
-        const answer = yield* request("GET", path, { key })
-        assert.strictEqual(answer.status, 500)
-        assert.strictEqual(JSON.parse(answer.text).type, "urn:rainlogs:problem:object-unreadable")
-        assert.notInclude(answer.text, "chunk 7")
-      }
-      yield* allClosed
-    }))
+  it.effect(
+    "an object that is damaged from the start is a 500 problem, not half an answer",
+    () =>
+      Effect.gen(function*() {
+        const { request } = yield* TestServer
+        const state = yield* MemoryState
+        for (const lines of [[damaged], [Buffer.from("{}\n"), damaged]]) {
+          const { job, key, path } = yield* archive([Buffer.from("{}\n")])
+          state.lines.set(job.id, lines)
+          const answer = yield* request("GET", path, { key })
+          assert.strictEqual(answer.status, 500)
+          assert.strictEqual(JSON.parse(answer.text).type, "urn:rainlogs:problem:object-unreadable")
+          assert.notInclude(answer.text, "chunk 7")
+        }
+        yield* allClosed
+      }),
+    30_000
+  )
 })

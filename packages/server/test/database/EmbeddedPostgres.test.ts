@@ -1,7 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Layer, Scope } from "effect"
 import { SqlClient } from "effect/sql"
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { spawn } from "node:child_process"
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Database from "../../src/database/Database.ts"
@@ -65,19 +76,24 @@ describe(`EmbeddedPostgres as ${root ? "root" : "an ordinary user"}`, () => {
       assert.deepStrictEqual(readdirSync(join(directory, "lock")), [])
     }), timeout)
 
-  it.live("keeps fsync on, listens on no network address, and hides the cluster from others", () =>
-    Effect.gen(function*() {
-      const directory = yield* privateDirectory
-      yield* Effect.gen(function*() {
-        const sql = yield* SqlClient.SqlClient
-        const [row] = yield* sql`SELECT current_setting('fsync') AS fsync, current_setting('listen_addresses') AS listen,
+  it.live(
+    "keeps fsync on, listens on no network address, and hides the cluster from others",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* privateDirectory
+        yield* Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          const [row] =
+            yield* sql`SELECT current_setting('fsync') AS fsync, current_setting('listen_addresses') AS listen,
           current_setting('server_encoding') AS encoding, current_setting('data_checksums') AS checksums`
-        assert.deepStrictEqual(row, { fsync: "on", listen: "", encoding: "UTF8", checksums: "on" })
-        const found = statSync(join(directory, "postgres"))
-        assert.strictEqual(found.mode & 0o777, 0o700)
-        assert.strictEqual(found.uid, root ? 65534 : process.getuid?.())
-      }).pipe(Effect.provide(server(directory)))
-    }), timeout)
+          assert.deepStrictEqual(row, { fsync: "on", listen: "", encoding: "UTF8", checksums: "on" })
+          const found = statSync(join(directory, "postgres"))
+          assert.strictEqual(found.mode & 0o777, 0o700)
+          assert.strictEqual(found.uid, root ? 65534 : process.getuid?.())
+        }).pipe(Effect.provide(server(directory)))
+      }),
+    timeout
+  )
 
   it.live("works below a path longer than a socket address holds", () =>
     Effect.gen(function*() {
@@ -85,47 +101,55 @@ describe(`EmbeddedPostgres as ${root ? "root" : "an ordinary user"}`, () => {
       assert.deepStrictEqual(yield* withCustomer(customer)(bodies).pipe(Effect.provide(server(directory))), [])
     }), timeout)
 
-  it.live("restarts a postmaster that is killed, with a visible state, and the pool finds it again", () =>
-    Effect.gen(function*() {
-      const directory = yield* privateDirectory
-      yield* Effect.gen(function*() {
-        const { state } = yield* EmbeddedPostgres
-        const before = state.value
-        assert.strictEqual(before._tag, "Running")
-        const pid = ServerProcess.postmasterPid(directory)
-        process.kill(pid, "SIGKILL")
-        yield* until(() => state.value._tag === "Restarting")
-        yield* until(() => state.value._tag === "Running")
-        assert.notStrictEqual(ServerProcess.postmasterPid(directory), pid)
-        yield* Effect.retry(withCustomer(customer)(bodies), { times: 20 })
-        return state
-      }).pipe(
-        Effect.provide(server(directory)),
-        Effect.tap((state) => Effect.sync(() => assert.strictEqual(state.value._tag, "Stopped")))
-      )
-      assert.deepStrictEqual(ServerProcess.serverProcesses(directory), [])
-    }), timeout)
+  it.live(
+    "restarts a postmaster that is killed, with a visible state, and the pool finds it again",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* privateDirectory
+        yield* Effect.gen(function*() {
+          const { state } = yield* EmbeddedPostgres
+          const before = state.value
+          assert.strictEqual(before._tag, "Running")
+          const pid = ServerProcess.postmasterPid(directory)
+          process.kill(pid, "SIGKILL")
+          yield* until(() => state.value._tag === "Restarting")
+          yield* until(() => state.value._tag === "Running")
+          assert.notStrictEqual(ServerProcess.postmasterPid(directory), pid)
+          yield* Effect.retry(withCustomer(customer)(bodies), { times: 20 })
+          return state
+        }).pipe(
+          Effect.provide(server(directory)),
+          Effect.tap((state) => Effect.sync(() => assert.strictEqual(state.value._tag, "Stopped")))
+        )
+        assert.deepStrictEqual(ServerProcess.serverProcesses(directory), [])
+      }),
+    timeout
+  )
 
-  it.live("stops a postmaster that outlived its killed parent and starts a new one, keeping the rows", () =>
-    Effect.gen(function*() {
-      const directory = yield* privateDirectory
-      const first = ServerProcess.start(directory)
-      yield* ready(first)
-      yield* until(() => first.committed() >= 20)
-      first.child.kill("SIGKILL")
-      yield* Effect.promise(() => first.ended)
-      const old = ServerProcess.postmasterPid(directory)
-      assert.include(ServerProcess.serverProcesses(directory), old, "the postmaster must be alive for this test")
-      const begun = performance.now()
-      const seen = yield* withCustomer(customer)(bodies).pipe(
-        Effect.tap(() => Effect.sync(() => console.log(`ready ${Math.round(performance.now() - begun)} ms`))),
-        Effect.tap(() =>
-          Effect.sync(() => assert.notInclude(ServerProcess.serverProcesses(directory), old, "two postmasters"))
-        ),
-        Effect.provide(server(directory))
-      )
-      for (let n = 1; n <= first.committed(); n++) assert.include(seen, n)
-    }), timeout)
+  it.live(
+    "stops a postmaster that outlived its killed parent and starts a new one, keeping the rows",
+    () =>
+      Effect.gen(function*() {
+        const directory = yield* privateDirectory
+        const first = ServerProcess.start(directory)
+        yield* ready(first)
+        yield* until(() => first.committed() >= 20)
+        first.child.kill("SIGKILL")
+        yield* Effect.promise(() => first.ended)
+        const old = ServerProcess.postmasterPid(directory)
+        assert.include(ServerProcess.serverProcesses(directory), old, "the postmaster must be alive for this test")
+        const begun = performance.now()
+        const seen = yield* withCustomer(customer)(bodies).pipe(
+          Effect.tap(() => Effect.sync(() => console.log(`ready ${Math.round(performance.now() - begun)} ms`))),
+          Effect.tap(() =>
+            Effect.sync(() => assert.notInclude(ServerProcess.serverProcesses(directory), old, "two postmasters"))
+          ),
+          Effect.provide(server(directory))
+        )
+        for (let n = 1; n <= first.committed(); n++) assert.include(seen, n)
+      }),
+    timeout
+  )
 
   it.live("recovers every committed row after everything is killed at once", () =>
     Effect.gen(function*() {
@@ -166,7 +190,7 @@ describe(`EmbeddedPostgres as ${root ? "root" : "an ordinary user"}`, () => {
       }).pipe(Effect.provide(server(directory)))
     }), timeout)
 
-  it.live("lets exactly one of several simultaneous starts win", () =>
+  it.live("never lets two of several simultaneous starts in", () =>
     Effect.gen(function*() {
       const directory = yield* privateDirectory
       const scope = yield* Effect.scope
@@ -199,13 +223,18 @@ describe(`EmbeddedPostgres as ${root ? "root" : "an ordinary user"}`, () => {
       assert.deepStrictEqual(partial(), [])
     }), timeout)
 
-  it.live("starts over a pid file whose process id belongs to another process now", () =>
+  it.live("starts over lock files whose process id belongs to another process now", () =>
     Effect.gen(function*() {
       const directory = yield* privateDirectory
       yield* Effect.scoped(Layer.build(server(directory)))
-      const file = join(directory, "postgres", "postmaster.pid")
-      writeFileSync(file, `${process.pid}\n/proc/self/cwd\n1700000000\n5432\n.\n\n  1  1\nready   \n`)
+      // Of the server's own account: of another account's process PostgreSQL itself knows that it is no postmaster.
+      const stranger = spawn("sleep", ["60"], root ? { uid: 65534, gid: 65534 } : {})
+      yield* Effect.addFinalizer(() => Effect.sync(() => stranger.kill("SIGKILL")))
+      const write = (name: string, text: string) => writeFileSync(join(directory, "postgres", name), text)
+      write("postmaster.pid", `${stranger.pid}\n/proc/self/cwd\n1700000000\n5432\n.\n\n  1  1\nready   \n`)
+      write(".s.PGSQL.5432.lock", `${stranger.pid}\n`)
       assert.deepStrictEqual(yield* withCustomer(customer)(bodies).pipe(Effect.provide(server(directory))), [])
+      assert.isNull(stranger.exitCode)
     }), timeout)
 
   it.live("does not outlive a process that exits without closing its scope", () =>

@@ -1,8 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { generate, outputPath, readMigrations } from "../../../../scripts/embed-migrations.ts"
 import { readFileSync } from "node:fs"
+import { generate, outputPath, readMigrations } from "../../../../scripts/embed-migrations.ts"
 import * as TestDatabase from "../TestDatabase.ts"
 
 describe("TestDatabase", () => {

@@ -37,10 +37,13 @@ const selfSigned = () => {
   const directory = mkdtempSync(join(tmpdir(), "rainlogs-tls-"))
   try {
     const [key, cert] = [join(directory, "key.pem"), join(directory, "cert.pem")]
-    execFileSync("openssl", [
-      ..."req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1".split(" "),
-      ...["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert]
-    ], { stdio: "ignore" })
+    const request =
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=127.0.0.1 -addext"
+    execFileSync(
+      "openssl",
+      [...request.split(" "), "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+      { stdio: "ignore" }
+    )
     return { key: readFileSync(key), cert: readFileSync(cert) }
   } finally {
     rmSync(directory, { recursive: true })
@@ -48,11 +51,21 @@ const selfSigned = () => {
 }
 
 const get = (url: string) =>
-  Effect.flatMap(HttpClient.HttpClient, (client) =>
-    client.execute(HttpClientRequest.get(url).pipe(HttpClientRequest.setHeaders({ authorization: "Bearer secret", "accept-encoding": "gzip" }))))
+  Effect.flatMap(
+    HttpClient.HttpClient,
+    (client) =>
+      client.execute(
+        HttpClientRequest.get(url).pipe(
+          HttpClientRequest.setHeaders({ authorization: "Bearer secret", "accept-encoding": "gzip" })
+        )
+      )
+  )
 
 const bytesOf = (url: string) =>
-  Effect.flatMap(get(url), (response) => Effect.map(Stream.runCollect(response.stream), (pieces) => Buffer.concat(pieces)))
+  Effect.flatMap(
+    get(url),
+    (response) => Effect.map(Stream.runCollect(response.stream), (pieces) => Buffer.concat(pieces))
+  )
 
 describe("CloudflareHttpClient", () => {
   it.live("leaves bodies as they came", () =>
@@ -69,7 +82,9 @@ describe("CloudflareHttpClient", () => {
         elsewhere++
         response.end()
       })
-      const port = yield* serving((_, response) => response.writeHead(307, { location: `http://127.0.0.1:${other}/` }).end())
+      const port = yield* serving((_, response) =>
+        response.writeHead(307, { location: `http://127.0.0.1:${other}/` }).end()
+      )
       assert.strictEqual((yield* get(`http://127.0.0.1:${port}`)).status, 307)
       assert.strictEqual(elsewhere, 0)
     }).pipe(Effect.provide(CloudflareHttpClient.layer)))
@@ -92,14 +107,15 @@ describe("CloudflareHttpClient", () => {
         requests++
         response.end("{}")
       }))
-      const error = yield* Effect.flatMap(CloudflareClient, (client) => client.verifyToken(Redacted.make("secret"))).pipe(
-        Effect.flip,
-        Effect.provide(
-          CloudflareClient.layerOptions({ ...defaultCloudflareOptions, baseUrl: `https://127.0.0.1:${port}` }).pipe(
-            Layer.provide(Layer.mergeAll(CloudflareHttpClient.layer, RateBudget.layer, CircuitBreaker.layer))
+      const error = yield* Effect.flatMap(CloudflareClient, (client) => client.verifyToken(Redacted.make("secret")))
+        .pipe(
+          Effect.flip,
+          Effect.provide(
+            CloudflareClient.layerOptions({ ...defaultCloudflareOptions, baseUrl: `https://127.0.0.1:${port}` }).pipe(
+              Layer.provide(Layer.mergeAll(CloudflareHttpClient.layer, RateBudget.layer, CircuitBreaker.layer))
+            )
           )
         )
-      )
       assert.deepStrictEqual([error.category, error.code], ["transient", "tls-failed"])
       assert.match(error.detail, /SELF_SIGNED|VERIFY/)
       assert.strictEqual(requests, 0)

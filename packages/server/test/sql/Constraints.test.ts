@@ -2,11 +2,11 @@
  * Attacks every invariant of the schema with plain SQL, as the application's role: whatever the code does, a wrong row
  * cannot be committed.
  */
+import { assert, describe, layer } from "@effect/vitest"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { jobIdOf, transitions } from "@rainlogs/core/domain/LogJob"
 import type { Source } from "@rainlogs/core/domain/Source"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
-import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Predicate } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { randomUUID } from "node:crypto"
@@ -50,7 +50,10 @@ const makeTimeline = Effect.gen(function*() {
 const jobAt = (source: Source, index: number) => jobIdOf(source.origin, source.zone, source.name, windowAt(index))
 
 /** Runs statements in one transaction of the source's customer and returns the server's refusal. */
-const attack = (source: Source, statements: (sql: SqlClient.SqlClient) => ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>>) =>
+const attack = (
+  source: Source,
+  statements: (sql: SqlClient.SqlClient) => ReadonlyArray<Effect.Effect<unknown, SqlError.SqlError>>
+) =>
   Effect.gen(function*() {
     const sql = yield* SqlClient.SqlClient
     const before = yield* readTiles(source)
@@ -77,7 +80,14 @@ const insertJob = (sql: SqlClient.SqlClient, source: Source, id: string, from: n
     })
   }`
 
-const insertTile = (sql: SqlClient.SqlClient, source: Source, job: string, from: number, to: number, follows: number | null) =>
+const insertTile = (
+  sql: SqlClient.SqlClient,
+  source: Source,
+  job: string,
+  from: number,
+  to: number,
+  follows: number | null
+) =>
   sql`INSERT INTO windows ${
     sql.insert({ customer_id: source.customer, source_id: source.id, job_id: job, from_ms: from, to_ms: to, follows })
   }`
@@ -96,9 +106,18 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("overlap is impossible", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          assert.include(yield* attack(source, (sql) => insertBoth(sql, source, end - step, end, end - step)), "windows_pkey")
-          assert.include(yield* attack(source, (sql) => insertBoth(sql, source, end - 1, end + step, end - 1)), "windows_no_hole")
-          assert.include(yield* attack(source, (sql) => insertBoth(sql, source, end - 1, end, end - 1)), "windows_to_key")
+          assert.include(
+            yield* attack(source, (sql) => insertBoth(sql, source, end - step, end, end - step)),
+            "windows_pkey"
+          )
+          assert.include(
+            yield* attack(source, (sql) => insertBoth(sql, source, end - 1, end + step, end - 1)),
+            "windows_no_hole"
+          )
+          assert.include(
+            yield* attack(source, (sql) => insertBoth(sql, source, end - 1, end, end - 1)),
+            "windows_to_key"
+          )
           assert.include(yield* attack(source, (sql) => insertBoth(sql, source, start + 1, end + 1, null)), "windows")
         }))
 
@@ -114,7 +133,10 @@ describe("the schema", { timeout: 60_000 }, () => {
             "windows_follow"
           )
           for (const index of [0, 1, 2]) {
-            const refused = yield* attack(source, (sql) => [sql`DELETE FROM windows WHERE job_id = ${jobAt(source, index)}`])
+            const refused = yield* attack(
+              source,
+              (sql) => [sql`DELETE FROM windows WHERE job_id = ${jobAt(source, index)}`]
+            )
             assert.match(refused, /^23503 (log_jobs_has_tile|windows_no_hole|timelines_end) /)
           }
         }))
@@ -122,7 +144,10 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("a second beginning, or one elsewhere than the source's start, is impossible", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          assert.include(yield* attack(source, (sql) => insertBoth(sql, source, end, end + step, null)), "windows_one_first")
+          assert.include(
+            yield* attack(source, (sql) => insertBoth(sql, source, end, end + step, null)),
+            "windows_one_first"
+          )
           const { source: empty } = yield* makeOne
           assert.include(
             yield* attack(empty, (sql) => insertBoth(sql, empty, start + step, start + 2 * step, null)),
@@ -159,7 +184,10 @@ describe("the schema", { timeout: 60_000 }, () => {
         Effect.gen(function*() {
           const source = yield* makeTimeline
           assert.include(yield* attack(source, (sql) => insertBoth(sql, source, end, end, end)), "log_jobs_window")
-          assert.include(yield* attack(source, (sql) => [insertTile(sql, source, randomUUID(), end, end - 1, end)]), "windows_positive")
+          assert.include(
+            yield* attack(source, (sql) => [insertTile(sql, source, randomUUID(), end, end - 1, end)]),
+            "windows_positive"
+          )
         }))
 
       it.effect("a live job without a tile, a tile without a live job, and one of another extent are impossible", () =>
@@ -213,7 +241,8 @@ describe("the schema", { timeout: 60_000 }, () => {
           const inCode = Object.entries(transitions).flatMap(([state, events]) =>
             Object.entries(events).map(([event, next]) => ({ state, event, next }))
           )
-          const key = ({ event, next, state }: { state: string; event: string; next: string }) => `${state} ${event} ${next}`
+          const key = ({ event, next, state }: { state: string; event: string; next: string }) =>
+            `${state} ${event} ${next}`
           assert.deepStrictEqual(rows.map(key).toSorted(), inCode.map(key).toSorted())
         }))
 
@@ -238,7 +267,9 @@ describe("the schema", { timeout: 60_000 }, () => {
                 yield* ledger.declareGap({ source, range: windowAt(1), reason: "expired", detected: start, document })
               }
               const refused = yield* attack(source, (sql) => [sql`
-                UPDATE log_jobs SET state = ${to}, fence = fence + ${to === "leased" ? 1 : 0}, updated_ms = ${start + 100}
+                UPDATE log_jobs SET state = ${to}, fence = fence + ${to === "leased" ? 1 : 0}, updated_ms = ${
+                start + 100
+              }
                 WHERE id = ${job}`])
               assert.match(refused, /^23001 - .*(no transition|does not change|no event)/, `${from} → ${to}`)
             }
@@ -271,12 +302,17 @@ describe("the schema", { timeout: 60_000 }, () => {
           const database = yield* TestDatabase
           for (const column of ["from_ms", "to_ms", "created_ms"]) {
             assert.match(
-              yield* attack(source, (sql) => [sql`UPDATE log_jobs SET ${sql(column)} = 1 WHERE id = ${jobAt(source, 1)}`]),
+              yield* attack(
+                source,
+                (sql) => [sql`UPDATE log_jobs SET ${sql(column)} = 1 WHERE id = ${jobAt(source, 1)}`]
+              ),
               /^42501/
             )
             const error = yield* Effect.flip(
               Effect.flatMap(SqlClient.SqlClient, (sql) =>
-                sql`UPDATE log_jobs SET ${sql(column)} = ${sql(column)} + 1 WHERE id = ${jobAt(source, 1)}`).pipe(database.asOwner)
+                sql`UPDATE log_jobs SET ${sql(column)} = ${sql(column)} + 1 WHERE id = ${jobAt(source, 1)}`).pipe(
+                  database.asOwner
+                )
             )
             assert.include(refusal(error), "identity and window never change")
           }
@@ -345,10 +381,17 @@ describe("the schema", { timeout: 60_000 }, () => {
             "log_jobs_object_present"
           )
           assert.include(yield* attack(source, set("state = 'planned'")), "log_jobs_lease")
-          assert.include(yield* attack(source, set("state = 'stored', object_key = 'x', object_sha256 = sha256('a')")), "log_jobs_object_whole")
-          const object = "state = 'stored', object_sha256 = sha256('a'), object_size = 1, codec = 'zstd', records = 1, " +
+          assert.include(
+            yield* attack(source, set("state = 'stored', object_key = 'x', object_sha256 = sha256('a')")),
+            "log_jobs_object_whole"
+          )
+          const object =
+            "state = 'stored', object_sha256 = sha256('a'), object_size = 1, codec = 'zstd', records = 1, " +
             "plain_size = 1, fidelity = 'complete', object_key = 'logs/x', "
-          assert.include(yield* attack(source, set(`${object} encryption = 'none', dek = 'x'`)), "log_jobs_object_encryption")
+          assert.include(
+            yield* attack(source, set(`${object} encryption = 'none', dek = 'x'`)),
+            "log_jobs_object_encryption"
+          )
           assert.include(
             yield* attack(source, set(`${object.replace("records = 1", "records = 0")} encryption = 'none'`)),
             "log_jobs_object_empty"
@@ -367,7 +410,12 @@ describe("the schema", { timeout: 60_000 }, () => {
             ]),
             "log_jobs_in_ledger"
           )
-          const { zone } = yield* makeSource({ id: source.customer, origin: source.origin, name: "x", createdAt: start })
+          const { zone } = yield* makeSource({
+            id: source.customer,
+            origin: source.origin,
+            name: "x",
+            createdAt: start
+          })
           assert.include(
             yield* attack(source, (sql) => [insertEntry(sql, source, { leaf: 1, kind: "object", chain: zone, job })]),
             "ledger_entries_object_committed"
@@ -381,7 +429,12 @@ describe("the schema", { timeout: 60_000 }, () => {
           const mixed = { ...source, id: other.id, zone: other.zone }
           const refused = yield* attack(source, (sql) => [insertJob(sql, mixed, randomUUID(), start, start + 1)])
           assert.match(refused, /^23503 log_jobs_customer_id_zone_id_source_id_fkey/)
-          const secondZone = yield* makeSource({ id: source.customer, origin: source.origin, name: "x", createdAt: start })
+          const secondZone = yield* makeSource({
+            id: source.customer,
+            origin: source.origin,
+            name: "x",
+            createdAt: start
+          })
           const wrongZone = { ...source, zone: secondZone.zone }
           assert.match(
             yield* attack(source, (sql) => [insertJob(sql, wrongZone, randomUUID(), start, start + 1)]),
@@ -394,13 +447,21 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("are written by nobody but the triggers", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          for (const statement of ["UPDATE timelines SET planned = 0", "DELETE FROM timelines", "INSERT INTO timelines DEFAULT VALUES"]) {
+          for (
+            const statement of [
+              "UPDATE timelines SET planned = 0",
+              "DELETE FROM timelines",
+              "INSERT INTO timelines DEFAULT VALUES"
+            ]
+          ) {
             assert.match(yield* attack(source, (sql) => [sql.unsafe(statement)]), /^42501/)
           }
           const database = yield* TestDatabase
           const error = yield* Effect.flip(
             Effect.flatMap(SqlClient.SqlClient, (sql) =>
-              sql`UPDATE timelines SET last_to_ms = last_to_ms - 1 WHERE source_id = ${source.id}`).pipe(database.asOwner)
+              sql`UPDATE timelines SET last_to_ms = last_to_ms - 1 WHERE source_id = ${source.id}`).pipe(
+                database.asOwner
+              )
           )
           assert.include(refusal(error), "never moves back")
         }))
@@ -490,7 +551,9 @@ describe("the schema", { timeout: 60_000 }, () => {
           yield* sql`UPDATE sources SET window_ms = 1`.pipe(withCustomer(mine.customer))
           yield* sql`UPDATE zones SET name = 'taken'`.pipe(withCustomer(mine.customer))
           const untouched = yield* sql<{ window_ms: bigint; name: string }>`
-            SELECT s.window_ms, z.name FROM sources s JOIN zones z ON z.id = s.zone_id`.pipe(withCustomer(theirs.customer))
+            SELECT s.window_ms, z.name FROM sources s JOIN zones z ON z.id = s.zone_id`.pipe(
+            withCustomer(theirs.customer)
+          )
           assert.deepStrictEqual(untouched, [{ window_ms: BigInt(step), name: "shop.example.com" }])
         }))
 
@@ -512,7 +575,12 @@ describe("the schema", { timeout: 60_000 }, () => {
               ],
               (sql: SqlClient.SqlClient) => [
                 sql`INSERT INTO api_keys ${
-                  sql.insert({ customer_id: other.id, prefix: randomUUID(), sha256: new Uint8Array(32), created_ms: start })
+                  sql.insert({
+                    customer_id: other.id,
+                    prefix: randomUUID(),
+                    sha256: new Uint8Array(32),
+                    created_ms: start
+                  })
                 }`
               ]
             ]
@@ -594,7 +662,9 @@ const insertEntry = (sql: SqlClient.SqlClient, source: Source, forgery: Forgery)
   return sql`
     WITH given AS (SELECT ${prev} AS prev, decode(${object}, 'hex') AS object),
     linked AS (
-      SELECT *, coalesce(decode(${forgery.hash ?? null}, 'hex'), sha256(prev || object || convert_to(${job}, 'UTF8'))) AS hash
+      SELECT *, coalesce(decode(${
+    forgery.hash ?? null
+  }, 'hex'), sha256(prev || object || convert_to(${job}, 'UTF8'))) AS hash
       FROM given
     ), printed AS (
       SELECT *, coalesce(convert_to(${forgery.text ?? null}, 'UTF8'),

@@ -1,9 +1,9 @@
+import { assert, describe, layer } from "@effect/vitest"
 import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import type { Zone } from "@rainlogs/core/domain/Zone"
-import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { randomBytes, randomUUID } from "node:crypto"
@@ -28,7 +28,12 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
       Effect.gen(function*() {
         const store = yield* CustomerStore
         const id = CustomerId.make(randomUUID())
-        const customer = { id, name: "Žluťoučký kůň s.r.o.", origin: makeOrigin("archive.example.eu", id), createdAt: start }
+        const customer = {
+          id,
+          name: "Žluťoučký kůň s.r.o.",
+          origin: makeOrigin("archive.example.eu", id),
+          createdAt: start
+        }
         const prefix = `rl_${id}`
         yield* store.create(customer, { prefix, sha256: digest("secret") })
         assert.deepStrictEqual(yield* store.authenticate(prefix), Option.some({ customer, sha256: digest("secret") }))
@@ -61,7 +66,10 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
         yield* store.create(second, { prefix, sha256: digest("x") })
         const third = CustomerId.make(randomUUID())
         const error = yield* Effect.flip(
-          store.create({ ...taken, id: third, origin: makeOrigin("archive.example.eu", third) }, { prefix, sha256: digest("x") })
+          store.create({ ...taken, id: third, origin: makeOrigin("archive.example.eu", third) }, {
+            prefix,
+            sha256: digest("x")
+          })
         )
         assert.include(error.detail, "constraint api_keys_pkey")
         assert.isTrue(Option.isNone(yield* store.customer(third)))

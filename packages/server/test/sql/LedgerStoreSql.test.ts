@@ -1,9 +1,9 @@
+import { assert, describe, layer } from "@effect/vitest"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { chainHash, genesisPrev } from "@rainlogs/verify/Chain"
 import { parseEntry } from "@rainlogs/verify/Entry"
 import * as Hex from "@rainlogs/verify/Hex"
 import { leafHash } from "@rainlogs/verify/Merkle"
-import { assert, describe, layer } from "@effect/vitest"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { LedgerConflict } from "../../src/sql/LedgerAppend.ts"
@@ -19,7 +19,10 @@ describe("LedgerStoreSql", { timeout: 60_000 }, () => {
         const store = yield* LedgerStore
         const ledger = yield* ledgerOf
         for (let i = 0; i < 5; i++) {
-          assert.strictEqual(yield* store.append(ledger, eventFor(ledger.origin, `document ${i}`), start + i), "appended")
+          assert.strictEqual(
+            yield* store.append(ledger, eventFor(ledger.origin, `document ${i}`), start + i),
+            "appended"
+          )
         }
         const rows = yield* Stream.runCollect(store.rows(ledger, 0, 100))
         let prev = Hex.encode(genesisPrev(ledger.origin, "control"))

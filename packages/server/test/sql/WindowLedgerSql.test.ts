@@ -1,3 +1,4 @@
+import { assert, describe, layer } from "@effect/vitest"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { type JobView, LeaseLost, TimelineMoved, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
@@ -6,7 +7,6 @@ import { emptyObject } from "@rainlogs/core/domain/LogObject"
 import type { Source } from "@rainlogs/core/domain/Source"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { parseEntry } from "@rainlogs/verify/Entry"
-import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Option, Stream } from "effect"
 import { randomUUID } from "node:crypto"
 import {
@@ -106,8 +106,7 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           const { source } = yield* makeOne
           const outcomes = yield* Effect.forEach(
             Array.from({ length: 8 }, (_, i) => i),
-            (i) =>
-              Effect.result(ledger.plan({ source, plannedTo: start }, windows(i + 1), start)),
+            (i) => Effect.result(ledger.plan({ source, plannedTo: start }, windows(i + 1), start)),
             { concurrency: "unbounded" }
           )
           assert.strictEqual(outcomes.filter(({ _tag }) => _tag === "Success").length, 1)
@@ -178,7 +177,9 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           assert.isTrue(Option.isNone(yield* ledger.lease(target, "w", start + 50, start + 100)))
           yield* customers.unblock(source.customer, source.zone)
           const other = yield* makeCustomer
-          assert.isTrue(Option.isNone(yield* ledger.lease({ ...target, customer: other.id }, "w", start + 50, start + 100)))
+          assert.isTrue(
+            Option.isNone(yield* ledger.lease({ ...target, customer: other.id }, "w", start + 50, start + 100))
+          )
           const unknown = { ...target, job: JobId.make(randomUUID()) }
           assert.isTrue(Option.isNone(yield* ledger.lease(unknown, "w", start + 50, start + 100)))
           assert.isTrue(Option.isSome(yield* ledger.lease(target, "w", start + 50, start + 100)))
@@ -324,7 +325,12 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           const failure = { code: "throttled", detail: "a \0 byte and half a \uD83D", counts: "failure" } as const
           yield* ledger.retry(first, failure, start + 10, start + 1)
           const second = yield* leaseOrDie(source.customer, jobAt(source, 0), start + 10)
-          yield* ledger.retry(second, { code: "later", detail: "x".repeat(9000), counts: "postponement" }, start + 20, start)
+          yield* ledger.retry(
+            second,
+            { code: "later", detail: "x".repeat(9000), counts: "postponement" },
+            start + 20,
+            start
+          )
           const { job } = Option.getOrThrow(yield* ledger.job(source.customer, first.job.id))
           assert.deepInclude(job, { state: "planned", attempts: 2, failures: 1, notBefore: start + 20, fence: 2 })
           assert.strictEqual(job.lastError?.length, 2000)
@@ -431,7 +437,9 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           yield* ledger.stored(stored, objectFor(stored), start)
           yield* ledger.declareGap(gapAt(source, 7, 8))
           const before = yield* readTiles(source)
-          for (const [from, to] of [[0, 2], [1, 2], [2, 4], [4, 6], [6, 8], [7, 8.5], [8, 8], [10, 12], [-1, 1]] as const) {
+          for (
+            const [from, to] of [[0, 2], [1, 2], [2, 4], [4, 6], [6, 8], [7, 8.5], [8, 8], [10, 12], [-1, 1]] as const
+          ) {
             const error = yield* Effect.flip(ledger.declareGap(gapAt(source, from, to, `again ${from} ${to}`)))
             assert.include(["TimelineMoved", "DatabaseError"], error._tag)
             if (from !== to) assert.strictEqual(error._tag, "TimelineMoved", `${from} ${to}`)
@@ -487,11 +495,12 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           const seen: Array<number> = []
           let before: number | null = null
           for (;;) {
-            const page: ReadonlyArray<{ readonly job: { readonly window: { readonly from: number } } }> = yield* ledger.jobs(
-              source.customer,
-              source.zone,
-              { limit: 3, before }
-            )
+            const page: ReadonlyArray<{ readonly job: { readonly window: { readonly from: number } } }> = yield* ledger
+              .jobs(
+                source.customer,
+                source.zone,
+                { limit: 3, before }
+              )
             if (page.length === 0) break
             assert.isAtMost(page.length, 3)
             for (const { job } of page) seen.push((job.window.from - start) / step)
@@ -538,7 +547,10 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           const sources = (yield* ledger.timelines).map(({ source }) => source.id)
           assert.include(sources, source.id)
           assert.notInclude(sources, other.id)
-          assert.deepStrictEqual(yield* ledger.timelinesOf(customer.id, other.zone), [{ source: other, plannedTo: start }])
+          assert.deepStrictEqual(yield* ledger.timelinesOf(customer.id, other.zone), [{
+            source: other,
+            plannedTo: start
+          }])
           yield* ledger.resize(source.id, customer.id, 60_000)
           assert.strictEqual((yield* ledger.timelinesOf(customer.id, source.zone))[0]?.source.windowMs, 60_000)
         }))

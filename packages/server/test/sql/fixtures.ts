@@ -45,7 +45,12 @@ export const digest = (text: string): Sha256Hex => Sha256Hex.make(createHash("sh
 /** A new customer in the database. */
 export const makeCustomer = Effect.gen(function*() {
   const id = CustomerId.make(randomUUID())
-  const customer: Customer = { id, name: "Example GmbH", origin: makeOrigin("archive.example.eu", id), createdAt: start }
+  const customer: Customer = {
+    id,
+    name: "Example GmbH",
+    origin: makeOrigin("archive.example.eu", id),
+    createdAt: start
+  }
   yield* (yield* CustomerStore).create(customer, {
     prefix: `rl_${randomBytes(6).toString("hex")}`,
     sha256: digest(customer.id)

@@ -76,35 +76,27 @@ const readHead = (bytes: Uint8Array, key: string, source: HeadSource): SignedHea
   return { key, checkpoint, note }
 }
 
-const readFile = async (source: HeadSource, key: string, size: number): Promise<Uint8Array | null> => {
-  const bytes = size > maxBytes ? null : await source.reader.read(key)
-  if (bytes !== null) return bytes
-  const detail = size > maxBytes ? `${size} bytes, the limit is ${maxBytes}` : "the file vanished while it was verified"
-  source.findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail, key })
-  return null
-}
-
 /** The served checkpoint when it is validly signed by the log, else null with the finding that says why. */
-export const readServedHead = async (source: HeadSource): Promise<SignedHead | null> => {
-  const { files } = source
-  const key = `${files.prefix}/checkpoint`
-  if (files.checkpoint === null) return null
-  const bytes = await readFile(source, key, files.checkpoint)
-  return bytes === null ? null : readHead(bytes, key, source)
-}
+export const readServedHead = (bytes: Uint8Array | null, source: HeadSource): SignedHead | null =>
+  bytes === null ? null : readHead(bytes, `${source.files.prefix}/checkpoint`, source)
 
 /**
  * The valid heads of `checkpoint.d/` by tree size. Each file must be exactly body, blank line and the log's own line,
  * and name the size it is stored under: anchors stamp these bytes.
  */
 export const readArchivedHeads = async (source: HeadSource): Promise<Map<number, SignedHead>> => {
-  const { files, findings, logKey } = source
+  const { files, findings, logKey, reader } = source
   const heads = new Map<number, SignedHead>()
   for (const [size, fileSize] of [...files.archivedCheckpoints].sort(([left], [right]) => left - right)) {
     const key = `${files.prefix}/${checkpointArchivePath(size)}`
-    const bytes = await readFile(source, key, fileSize)
-    const head = bytes === null ? null : readHead(bytes, key, source)
-    if (bytes === null || head === null) continue
+    const bytes = fileSize > maxBytes ? null : await reader.read(key)
+    if (bytes === null) {
+      const detail = fileSize > maxBytes ? `${fileSize} bytes, the limit is ${maxBytes}` : "the file vanished meanwhile"
+      findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail, key })
+      continue
+    }
+    const head = readHead(bytes, key, source)
+    if (head === null) continue
     if (head.checkpoint.size !== size) {
       const detail = "an archived checkpoint is stored under another tree size than it signs"
       const actual = String(head.checkpoint.size)
@@ -132,4 +124,11 @@ export const headsBySize = (
     heads.set(size, [...heads.get(size) ?? [], head])
   }
   return heads
+}
+
+/** The largest tree size of the heads, 0 when there is none. A loop, because there may be more than a call can take. */
+export const largestSize = (heads: ReadonlyMap<number, unknown>): number => {
+  let largest = 0
+  for (const size of heads.keys()) largest = Math.max(largest, size)
+  return largest
 }

@@ -8,7 +8,7 @@ import { checkpointArchivePath, ledgersPrefix } from "../Layout.ts"
 import { verifyNote } from "../Note.ts"
 import type { SourceCoverage } from "../Report.ts"
 import { printVerifierKey, sameKey, type VerifierKey } from "../VerifierKey.ts"
-import type { SignedHead } from "./CheckpointNotes.ts"
+import { largestSize, type SignedHead } from "./CheckpointNotes.ts"
 import type { ControlChain } from "./ControlChain.ts"
 import type { Coverage } from "./Coverage.ts"
 import type { Findings } from "./Findings.ts"
@@ -30,16 +30,18 @@ export const reportNoLedger = async (reader: ArchiveReader, origin: string, find
 /** Which signed heads should be there and are not. */
 export const reportHeads = (
   files: LedgerFiles,
-  served: SignedHead | null,
+  served: SignedHead | null | "absent",
   archived: ReadonlyMap<number, SignedHead>,
   findings: Findings
 ): void => {
-  const largest = Math.max(-1, ...archived.keys())
-  if (files.checkpoint === null) {
+  const largest = largestSize(archived)
+  if (served === "absent") {
     // The first publication may have been interrupted before its last step.
     const detail = "there is no served checkpoint: never published, or taken away"
     const key = `${files.prefix}/checkpoint`
     findings.add({ code: "CHECKPOINT_MISSING", severity: "inconclusive", detail, key })
+    if (largest <= 0) reportNothing(findings)
+    return
   }
   if (served !== null && !files.archivedCheckpoints.has(served.checkpoint.size)) {
     const key = `${files.prefix}/${checkpointArchivePath(served.checkpoint.size)}`
@@ -52,11 +54,15 @@ export const reportHeads = (
       "verified up to the latter"
     findings.add({ code: "CHECKPOINT_BEHIND", severity: "notice", detail, key: served.key })
   }
-  if (Math.max(largest, served?.checkpoint.size ?? 0) <= 0) {
-    const detail = "no valid signed head covers any entry"
-    findings.add({ code: "NOTHING_VERIFIED", severity: "inconclusive", detail })
-  }
+  if (Math.max(largest, served?.checkpoint.size ?? 0) <= 0) reportNothing(findings)
 }
+
+const reportNothing = (findings: Findings): void =>
+  findings.add({
+    code: "NOTHING_VERIFIED",
+    severity: "inconclusive",
+    detail: "no valid signed head covers any entry"
+  })
 
 /** An object that is not stored: deleted without a tombstone, or under one that this version does not judge. */
 export const reportMissingObject = (missing: MissingObject, control: ControlChain, findings: Findings): void => {

@@ -3,9 +3,8 @@
  * that nothing is read before it is known to be small.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
-import { isHash } from "../Hex.ts"
 import { ledgerPrefix } from "../Layout.ts"
-import { parseTilePath, type TilePath } from "../Tile.ts"
+import { entriesPath, parseTilePath, type TilePath, tilePath } from "../Tile.ts"
 
 /** Stored widths of one tile or bundle and their sizes in bytes. */
 export type StoredWidths = ReadonlyMap<number, number>
@@ -13,8 +12,6 @@ export type StoredWidths = ReadonlyMap<number, number>
 /** The files of one ledger directory. Paths are relative to it. */
 export interface LedgerFiles {
   readonly prefix: string
-  /** Size of the served checkpoint, or null when there is none. */
-  readonly checkpoint: number | null
   /** `checkpoint.d/`: tree size → bytes. */
   readonly archivedCheckpoints: ReadonlyMap<number, number>
   /** Documents: SHA-256 → bytes. */
@@ -27,40 +24,58 @@ export interface LedgerFiles {
   readonly total: number
   /** The stored widths of a tile (`level`) or bundle (`entries`). */
   readonly widths: (level: TilePath["level"], index: number) => StoredWidths
+  /** Lists the widths of one tile or bundle again: a writer may have replaced a partial one by a wider one since. */
+  readonly relist: (level: TilePath["level"], index: number) => Promise<StoredWidths>
 }
 
 const archivedCheckpoint = /^checkpoint\.d\/([0-9]{20})$/
 const document = /^event\/([0-9a-f]{64})$/
 const anchor = /^anchor\/(?:0|[1-9][0-9]*)\/[A-Za-z0-9._-]+\.(?:tsr|cosig|json)$/
 const none: StoredWidths = new Map()
-// Enough to explain what is there; the count below stays exact.
+// Enough to explain what is there.
 const unknownKept = 10_000
 
-/** Lists the ledger directory of an origin. */
+/**
+ * Lists the ledger directory of an origin. The archived heads are listed first and later ones left out: everything they
+ * need was written before them, so a ledger that is being published meanwhile looks like the state it was in.
+ */
 export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Promise<LedgerFiles> => {
   const prefix = ledgerPrefix(origin)
-  let checkpoint: number | null = null
-  let [anchors, total] = [0, 0]
   const archivedCheckpoints = new Map<number, number>()
+  for await (const file of reader.list(`${prefix}/checkpoint.d/`)) {
+    const size = Number(archivedCheckpoint.exec(file.key.slice(prefix.length + 1))?.[1] ?? Number.NaN)
+    if (Number.isSafeInteger(size)) archivedCheckpoints.set(size, file.size)
+  }
+  let [anchors, total] = [0, 0]
   const documents = new Map<string, number>()
   const tiles = new Map<string, Map<number, number>>()
   const unknown: Array<string> = []
+  const addTile = (path: string, size: number): boolean => {
+    const tile = parseTilePath(path)
+    if (tile === null) return false
+    const name = `${tile.level}/${tile.index}`
+    tiles.set(name, (tiles.get(name) ?? new Map<number, number>()).set(tile.width, size))
+    return true
+  }
   for await (const file of reader.list(`${prefix}/`)) {
     const path = file.key.slice(prefix.length + 1)
-    total += 1
-    const size = Number(archivedCheckpoint.exec(path)?.[1] ?? Number.NaN)
     const hash = document.exec(path)?.[1]
-    const tile = parseTilePath(path)
-    if (path === "checkpoint") checkpoint = file.size
-    else if (Number.isSafeInteger(size)) archivedCheckpoints.set(size, file.size)
-    else if (hash !== undefined && isHash(hash)) documents.set(hash, file.size)
-    else if (tile !== null) {
-      const name = `${tile.level}/${tile.index}`
-      const widths = tiles.get(name) ?? new Map<number, number>()
-      tiles.set(name, widths.set(tile.width, file.size))
-    } else if (anchor.test(path)) anchors += 1
-    else if (unknown.length < unknownKept) unknown.push(path)
+    total += 1
+    if (hash !== undefined) documents.set(hash, file.size)
+    else if (anchor.test(path)) anchors += 1
+    else if (path !== "checkpoint" && !isArchivedCheckpoint(path) && !addTile(path, file.size)) {
+      if (unknown.length < unknownKept) unknown.push(path)
+    }
   }
   const widths = (level: TilePath["level"], index: number) => tiles.get(`${level}/${index}`) ?? none
-  return { prefix, checkpoint, archivedCheckpoints, documents, anchors, unknown, total, widths }
+  const relist = async (level: TilePath["level"], index: number) => {
+    const full = level === "entries" ? entriesPath(index) : tilePath(level, index)
+    tiles.delete(`${level}/${index}`)
+    for await (const file of reader.list(`${prefix}/${full}`)) addTile(file.key.slice(prefix.length + 1), file.size)
+    return widths(level, index)
+  }
+  return { prefix, archivedCheckpoints, documents, anchors, unknown, total, widths, relist }
 }
+
+const isArchivedCheckpoint = (path: string): boolean =>
+  Number.isSafeInteger(Number(archivedCheckpoint.exec(path)?.[1] ?? Number.NaN))

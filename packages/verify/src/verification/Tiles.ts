@@ -85,30 +85,43 @@ export class Tiles {
   async #check(tile: ComputedTile): Promise<Array<LeafDifference>> {
     const { level, index, hashes } = tile
     const known = hashes.length / hashBytes
-    const stored = this.#files.widths(level, index)
-    const key = (width: number) => `${this.#files.prefix}/${tilePath(level, index, width)}`
+    let stored = this.#files.widths(level, index)
+    const needed = [...stored.keys()].find((width) => width >= known)
+    // A writer may have removed a partial tile since it was listed, but only after a wider one was there.
+    if (needed === undefined || (needed < tileWidth && await this.#reader.read(this.#key(tile, needed)) === null)) {
+      stored = await this.#files.relist(level, index)
+    }
     if (![...stored.keys()].some((width) => width >= known)) {
       const detail = "a tile that the signed head needs is not stored"
-      this.#findings.add({ code: "TILE_MISSING", detail, key: key(known) })
+      this.#findings.add({ code: "TILE_MISSING", detail, key: this.#key(tile, known) })
     }
     const differences: Array<LeafDifference> = []
-    for (const [width, size] of stored) {
-      this.#checked += 1
-      const bytes = size === width * hashBytes ? await this.#reader.read(key(width)) : null
-      if (bytes === null || bytes.length !== width * hashBytes) {
-        const detail = `a tile of ${width} hashes has ${size} bytes, expected ${width * hashBytes}`
-        this.#findings.add({ code: "TILE_MISMATCH", detail, key: key(width) })
-        continue
-      }
-      const different = differingHashes(bytes, hashes)
-      if (level === 0) {
-        differences.push(...different.map((at) => ({ leaf: index * tileWidth + at, key: key(width) })))
-      } else if (different.length > 0) {
-        const detail = `${different.length} hashes of the tile differ from the entries below it`
-        this.#findings.add({ code: "TILE_MISMATCH", detail, key: key(width) })
-      }
-    }
+    for (const [width, size] of stored) differences.push(...await this.#compare(tile, width, size))
     return differences
+  }
+
+  async #compare(tile: ComputedTile, width: number, size: number): Promise<Array<LeafDifference>> {
+    const { level, index, hashes } = tile
+    const key = this.#key(tile, width)
+    const bytes = size === width * hashBytes ? await this.#reader.read(key) : new Uint8Array(0)
+    if (bytes === null) return []
+    this.#checked += 1
+    if (bytes.length !== width * hashBytes) {
+      const detail = `a tile of ${width} hashes has ${size} bytes, expected ${width * hashBytes}`
+      this.#findings.add({ code: "TILE_MISMATCH", detail, key })
+      return []
+    }
+    const different = differingHashes(bytes, hashes)
+    if (level === 0) return different.map((at) => ({ leaf: index * tileWidth + at, key }))
+    if (different.length > 0) {
+      const detail = `${different.length} hashes of the tile differ from the entries below it`
+      this.#findings.add({ code: "TILE_MISMATCH", detail, key })
+    }
+    return []
+  }
+
+  #key({ level, index }: ComputedTile, width: number): string {
+    return `${this.#files.prefix}/${tilePath(level, index, width)}`
   }
 }
 

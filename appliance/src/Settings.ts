@@ -1,0 +1,142 @@
+/**
+ * Every setting of the appliance in one list: what `rainlogs config` prints, what docs/configuration.md is made of, and
+ * what an unknown `RAINLOGS_*` variable is checked against. The values themselves are parsed where they are used.
+ */
+import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
+import { Effect, Schema } from "effect"
+
+/** One setting, an environment variable. `fallback` is its default as text; `unit` is empty where there is none. */
+export interface Setting {
+  readonly name: string
+  readonly type: "text" | "integer" | "url" | "level"
+  readonly unit: "" | "ms" | "bytes" | "requests"
+  readonly fallback: string
+  readonly visibility: "shown" | "secret"
+  readonly about: string
+}
+
+const text = (name: string, fallback: string, about: string): Setting => ({
+  name,
+  type: "text",
+  unit: "",
+  fallback,
+  visibility: "shown",
+  about
+})
+const secret = (name: string, fallback: string, about: string): Setting => ({
+  ...text(name, fallback, about),
+  visibility: "secret"
+})
+const integer = (name: string, unit: Setting["unit"], fallback: number, about: string): Setting => ({
+  ...text(name, String(fallback), about),
+  type: "integer",
+  unit
+})
+
+/** All settings, in the order they are shown. */
+export const settings: ReadonlyArray<Setting> = [
+  secret(
+    "DATABASE_URL",
+    "the embedded PostgreSQL 18",
+    "PostgreSQL 15 or newer to use instead of the embedded one; its user owns the schema and may create roles."
+  ),
+  secret(
+    "RAINLOGS_ADMIN_TOKEN",
+    "made at the first start, kept in <data>/secrets/admin.token",
+    "The operator's token for `POST /customers` and remote `/metrics`; at least 32 characters."
+  ),
+  secret(
+    "RAINLOGS_MASTER_KEY",
+    "made at the first start, kept in <data>/secrets/master.key",
+    "32 bytes in base64 that wrap all data keys and Cloudflare tokens. Without it the archive cannot be read."
+  ),
+  text(
+    "RAINLOGS_ARCHIVE_DOMAIN",
+    "rainlogs.localhost",
+    "The domain in the name of every new customer's ledger, `<domain>/t/<customer>`; it cannot be changed later."
+  ),
+  integer(
+    "RAINLOGS_LOGPULL_SETTLE_MS",
+    "ms",
+    defaultLogpullOptions.settleMs,
+    "A window is asked for this long after it ended; at least 60000."
+  ),
+  {
+    ...text(
+      "RAINLOGS_CLOUDFLARE_BASE_URL",
+      defaultCloudflareOptions.baseUrl,
+      "Where Cloudflare's API is."
+    ),
+    type: "url"
+  },
+  integer(
+    "RAINLOGS_CLOUDFLARE_IDLE_TIMEOUT_MS",
+    "ms",
+    defaultCloudflareOptions.idleTimeoutMs,
+    "The longest time without a byte of a response."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_RESPONSE_TIMEOUT_MS",
+    "ms",
+    defaultCloudflareOptions.responseTimeoutMs,
+    "The longest time one response may take."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_ZONE_REQUESTS_PER_MINUTE",
+    "requests",
+    defaultCloudflareOptions.zoneRequestsPerMinute,
+    "Logpull requests per zone and minute; lower it if other clients pull the same zone."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_USER_REQUESTS_PER_MINUTE",
+    "requests",
+    defaultCloudflareOptions.userRequestsPerMinute,
+    "Logpull requests per token and minute."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_REQUESTS_PER_5_MINUTES",
+    "requests",
+    defaultCloudflareOptions.requestsPerFiveMinutes,
+    "API requests of any kind per token in five minutes."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_SILENT_THROTTLE_MS",
+    "ms",
+    defaultCloudflareOptions.silentThrottleMs,
+    "How long to stay away after a 429 that does not say how long."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_LONGEST_RESPONSE_BYTES",
+    "bytes",
+    defaultCloudflareOptions.longestResponseBytes,
+    "The largest response after decompression; a larger one is split in time."
+  ),
+  {
+    ...text("RAINLOGS_LOG_LEVEL", "Info for serve, Warn for demo", "The least severe level that is logged."),
+    type: "level"
+  }
+]
+
+/** A variable that looks like a setting and is none: most often a typing error that would otherwise go unnoticed. */
+export class UnknownSettings extends Schema.TaggedError<UnknownSettings>()("UnknownSettings", {
+  names: Schema.Array(Schema.String)
+}) {
+  override get message(): string {
+    return `Unknown setting: ${this.names.join(", ")}. "rainlogs config" lists what there is.`
+  }
+}
+
+/** Fails if the environment holds a `RAINLOGS_*` variable that is no setting. */
+export const refuseUnknown = Effect.suspend(() => {
+  const known = new Set(settings.map(({ name }) => name))
+  const names = Object.keys(process.env).filter((name) => name.startsWith("RAINLOGS_") && !known.has(name)).toSorted()
+  return names.length === 0 ? Effect.void : Effect.fail(new UnknownSettings({ names }))
+})
+
+/** A setting as it is now: its value (`(secret)` for secrets) and where it comes from. */
+export const current = (setting: Setting): { readonly value: string; readonly origin: "environment" | "default" } => {
+  const value = process.env[setting.name]
+  if (value === undefined) return { value: setting.fallback, origin: "default" }
+  return { value: setting.visibility === "secret" ? "(secret)" : value, origin: "environment" }
+}

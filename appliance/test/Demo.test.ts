@@ -1,0 +1,109 @@
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { main as verify } from "@rainlogs/verify/cli"
+import { spawn } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const bun = join(root, "node_modules", ".bin", "bun")
+const directory = mkdtempSync(join(tmpdir(), "rainlogs-demo-test-"))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs the command; `onStderr` may signal it. */
+const rainlogs = (args: ReadonlyArray<string>, onStderr: (text: string, stop: () => void) => void = () => {}) =>
+  new Promise<Ended>((resolve, reject) => {
+    const child = spawn(bun, [join(root, "appliance/src/main.ts"), ...args], { stdio: ["ignore", "pipe", "pipe"] })
+    let stdout = ""
+    let stderr = ""
+    child.stdout.on("data", (chunk) => stdout += chunk)
+    child.stderr.on("data", (chunk) => {
+      stderr += chunk
+      onStderr(stderr, () => child.kill("SIGINT"))
+    })
+    child.on("error", reject)
+    child.on("close", (code) => resolve({ code, stdout, stderr }))
+  })
+
+const lastLine = ({ stdout }: Ended) => JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
+
+const sink = () => {
+  const written: Array<string> = []
+  return { written, output: { stdout: { write: (text: string) => written.push(text) }, stderr: { write: () => true } } }
+}
+
+describe("rainlogs demo", () => {
+  const data = join(directory, "data")
+
+  it("backfills, verifies and stops; the verifier alone agrees; a second run resumes; one flipped bit is caught", async () => {
+    const first = await rainlogs(["demo", "--once", "--json", "--data", data])
+    assert.strictEqual(first.code, 0, first.stderr)
+    const result = lastLine(first)
+    assert.deepStrictEqual(result.verdict, {
+      integrity: "PASS",
+      completeness: "PASS",
+      anchoring: "INCONCLUSIVE",
+      erasures: "INCONCLUSIVE"
+    })
+    assert.strictEqual(result.archive, join(data, "archive"))
+    assert.isAtLeast(result.windows, 6)
+    assert.isAbove(result.records, 10_000)
+    assert.isAbove(result.bytes, result.records * 500)
+    assert.isBelow(result.seconds, 60)
+    assert.match(result.apiUrl, /^http:\/\/127\.0\.0\.1:\d+$/)
+    assert.match(result.apiKey, /^rl_/)
+    for (const name of ["readyMs", "rssMb"]) assert.isAbove(result[name], 0, name)
+
+    const alone = sink()
+    const only = ["--only", "integrity,completeness"]
+    assert.strictEqual(await verify([result.archive, "--key", result.vkey, ...only], alone.output), 0, alone.written.join(""))
+    assert.strictEqual(await verify([result.archive, "--key", result.vkey], sink().output), 2, "anchors are not there yet")
+
+    const second = await rainlogs(["demo", "--once", "--json", "--data", data])
+    assert.strictEqual(second.code, 0, second.stderr)
+    assert.match(second.stderr, /Resuming/)
+    const resumed = lastLine(second)
+    assert.strictEqual(resumed.origin, result.origin)
+    assert.isAtLeast(resumed.records, result.records)
+
+    const third = await rainlogs(["demo", "--tamper", "--json", "--data", data])
+    assert.strictEqual(third.code, 1, third.stderr)
+    const tampered = lastLine(third)
+    assert.strictEqual(tampered.verdict.integrity, "FAIL")
+    const [finding] = tampered.findings
+    assert.strictEqual(finding.code, "OBJECT_HASH_MISMATCH")
+    assert.strictEqual(finding.key, tampered.tampered.key)
+    assert.strictEqual(await verify([result.archive, "--key", result.vkey, ...only], sink().output), 1)
+  }, 240_000)
+
+  it("follows live until Ctrl-C, and leaves no database behind", async () => {
+    const live = join(directory, "live")
+    const ended = await rainlogs(["demo", "--data", live], (stderr, stop) => {
+      if (stderr.includes("Following live")) stop()
+    })
+    assert.strictEqual(ended.code, 130, ended.stderr)
+    assert.match(ended.stdout, /INTEGRITY +PASS\n +COMPLETENESS +PASS/)
+    assert.throws(() => statSync(join(live, "postgres", "postmaster.pid")), /ENOENT/)
+  }, 120_000)
+
+  it("closes its secrets to other users", async () => {
+    const secrets = join(directory, "live", "secrets")
+    for (const name of ["admin.token", "demo.json", "master.key"]) {
+      assert.strictEqual(statSync(join(secrets, name)).mode & 0o077, 0, name)
+    }
+    assert.strictEqual(readFileSync(join(secrets, "master.key")).length, 32)
+  })
+
+  it("a wrong flag is an error that says what there is", async () => {
+    const ended = await rainlogs(["demo", "--onec"])
+    assert.notStrictEqual(ended.code, 0)
+    assert.include(ended.stdout + ended.stderr, "--once")
+  }, 30_000)
+})

@@ -1,0 +1,81 @@
+/**
+ * Benchmark `verify`: the offline verifier on an archive whose objects are the generated data, and on one of 200 000
+ * empty windows for the replay alone. Targets (design §6): 80 % of `openssl dgst -sha256` on the same bytes, 50 000
+ * entries/s.
+ */
+import { execFile } from "node:child_process"
+import { open } from "node:fs/promises"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { type Bench, rounded, runtime } from "./Bench.ts"
+import { writeGenerated } from "./GeneratedFile.ts"
+import { LedgerBuilder } from "./LedgerBuilder.ts"
+import { opensslSha256, ratioTo } from "./PublicTool.ts"
+import type { VerifyReport } from "./VerifyProcess.ts"
+
+const objectBytes = 32 * 1024 * 1024
+const emptyWindows = 200_000
+
+const runVerify = async (archive: string, vkey: string): Promise<VerifyReport> => {
+  const script = join(import.meta.dirname, "VerifyProcess.ts")
+  const { stdout } = await promisify(execFile)(process.execPath, [script, archive, vkey])
+  const report: VerifyReport = JSON.parse(stdout)
+  if (report.integrity !== "PASS" || report.completeness !== "PASS") throw new Error(`not verified: ${stdout}`)
+  return report
+}
+
+/** An archive whose objects are the file's bytes, in blocks. */
+const archiveOf = async (file: string, directory: string): Promise<LedgerBuilder> => {
+  const builder = new LedgerBuilder(directory)
+  const handle = await open(file)
+  try {
+    for (;;) {
+      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(objectBytes), 0, objectBytes)
+      if (bytesRead === 0) break
+      builder.window(buffer.subarray(0, bytesRead))
+    }
+  } finally {
+    await handle.close()
+  }
+  builder.finish()
+  return builder
+}
+
+/** The benchmark. It fails when an archive does not verify. */
+export const verify: Bench = {
+  name: "verify",
+  about: "verify an archive directory offline",
+  run: async ({ directory, sizeBytes }) => {
+    const input = join(directory, "input.ndjson")
+    await writeGenerated(input, sizeBytes)
+    const archive = join(directory, "archive")
+    const { vkey } = await archiveOf(input, archive)
+    const report = await runVerify(archive, vkey)
+    const ratio = ratioTo(opensslSha256, input, report.cpuSeconds)
+
+    const empty = join(directory, "empty")
+    const replayed = new LedgerBuilder(empty)
+    for (let index = 0; index < emptyWindows; index++) replayed.window(null)
+    replayed.finish()
+    const replay = await runVerify(empty, replayed.vkey)
+
+    const mb = report.objectBytes / 1e6
+    return {
+      name: "verify",
+      mbPerSecPerCore: rounded(mb / report.cpuSeconds),
+      ratio: ratio.ratio === null ? null : rounded(ratio.ratio),
+      peakRssMb: rounded(report.peakRssMb),
+      mbPerSec: rounded(mb / report.wallSeconds),
+      sizeBytes: report.objectBytes,
+      runtime: runtime(),
+      ratios: [ratio.ratio === null ? ratio : { ...ratio, ratio: rounded(ratio.ratio) }],
+      details: {
+        replayEntries: replay.entries,
+        replayEntriesPerSec: Math.round(replay.entries / replay.wallSeconds),
+        replayPeakRssMb: rounded(replay.peakRssMb),
+        cpuSeconds: rounded(report.cpuSeconds),
+        wallSeconds: rounded(report.wallSeconds)
+      }
+    }
+  }
+}

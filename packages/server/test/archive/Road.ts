@@ -1,0 +1,403 @@
+/**
+ * The whole road of one zone, wired as the appliance wires it, on PostgreSQL, a file-system store and the Cloudflare
+ * simulator, under a clock that can be moved on. Any number of processes can be started on the same database.
+ */
+import { MultisetDigester } from "@rainlogs/cloudflare-simulator/MultisetDigest"
+import { type Simulator, type SimulatorOptions, startSimulator } from "@rainlogs/cloudflare-simulator/Simulator"
+import type { ZoneOptions } from "@rainlogs/cloudflare-simulator/SimulatedZone"
+import * as Archiver from "@rainlogs/core/archive/Archiver"
+import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
+import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
+import { JobQueue } from "@rainlogs/core/archive/JobQueue"
+import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
+import { Opener } from "@rainlogs/core/archive/Opener"
+import { Planner } from "@rainlogs/core/archive/Planner"
+import { defaultPlanning, type PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
+import { Sealer, type SealerOptions } from "@rainlogs/core/archive/Sealer"
+import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
+import { type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import * as Worker from "@rainlogs/core/archive/Worker"
+import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
+import { type CloudflareOptions, defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import * as Logpull from "@rainlogs/core/collect/Logpull"
+import { makeOrigin } from "@rainlogs/core/domain/Customer"
+import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import type { Source } from "@rainlogs/core/domain/Source"
+import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import * as Publisher from "@rainlogs/core/ledger/Publisher"
+import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
+import { Signer } from "@rainlogs/core/ledger/Signer"
+import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import { type BreakerOptions, CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
+import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
+import { Kms } from "@rainlogs/core/secrets/Kms"
+import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
+import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
+import { Clock, Context, Effect, Layer, Logger, Option, Redacted, Scope, Stream } from "effect"
+import { randomBytes, randomUUID } from "node:crypto"
+import { mkdtempSync, readdirSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as CloudflareHttpClient from "../../src/http/CloudflareHttpClient.ts"
+import * as CustomerStoreSql from "../../src/sql/CustomerStoreSql.ts"
+import * as LedgerStoreSql from "../../src/sql/LedgerStoreSql.ts"
+import * as WindowLedgerSql from "../../src/sql/WindowLedgerSql.ts"
+import * as TestDatabase from "../TestDatabase.ts"
+import * as Interference from "./Interference.ts"
+import * as JumpingClock from "./JumpingClock.ts"
+
+/** Units in ms. */
+export const second = 1000
+export const minute = 60 * second
+export const hour = 60 * minute
+export const day = 24 * hour
+
+/** Where the simulated time begins: two minutes after noon. */
+export const noon = Date.UTC(2026, 10, 20, 12)
+const epoch = noon + 2 * minute
+
+const cloudflareZone = CloudflareZoneId.make("023e105f4ecef8ad9ca31a8372d0c353")
+
+/** The token every process uses. */
+export const token = "cfut_road-0123456789abcdef"
+
+/** The zone and its simulator. */
+export interface RoadOptions {
+  /** How far before now the timeline starts, ms; an hour when left out. */
+  readonly backfillMs?: number
+  readonly zone?: Partial<ZoneOptions>
+  readonly simulator?: Partial<SimulatorOptions>
+}
+
+/** One process of the fleet. */
+export interface ProcessOptions {
+  readonly owner?: string
+  readonly leaseMs?: number
+  readonly planning?: Partial<PlanningOptions>
+  readonly mostQueued?: number
+  readonly sealer?: Partial<SealerOptions>
+  readonly cloudflare?: Partial<CloudflareOptions>
+  readonly breaker?: BreakerOptions
+  readonly retentionTtlMs?: number
+  /** Runs the worker's own loops; left out, the test drives. */
+  readonly worker?: Worker.WorkerOptions
+}
+
+/** A breaker that never opens: tests of one window at a time. */
+const closedBreaker: BreakerOptions = { threshold: 10_000, coolDownMs: 100, coolDownCapMs: 1000 }
+
+const manyRequests = { perZonePerMinute: 1e6, perUserPerMinute: 1e6, perUserPerFiveMinutes: 1e6, timeoutsPerHour: 1e6 }
+
+const temporaryDirectory = Effect.acquireRelease(
+  Effect.sync(() => mkdtempSync(join(tmpdir(), "rainlogs-road-"))),
+  (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
+)
+
+const startSimulated = (options: RoadOptions, clock: () => number) =>
+  Effect.acquireRelease(
+    Effect.promise(() =>
+      startSimulator({
+        clock,
+        limits: manyRequests,
+        tokens: [{ token, status: "active", zones: "all", permissions: ["Zone Read", "Logs Read"] }],
+        ...options.simulator,
+        zones: [{
+          id: cloudflareZone,
+          name: "shop.example",
+          plan: "enterprise",
+          retention: true,
+          recordsPerSecond: 0.1,
+          seed: 7,
+          ...options.zone
+        }]
+      })
+    ),
+    (running: Simulator) => Effect.promise(() => running.stop())
+  )
+
+const sharedPorts = (directory: string) =>
+  Layer.mergeAll(
+    CustomerStoreSql.layer,
+    LedgerStoreSql.layer,
+    WindowLedgerSql.layer,
+    ObjectStoreFileSystem.layer(join(directory, "archive")),
+    SignerLocal.layer({ directory: join(directory, "signer") }),
+    Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32)))))
+  ).pipe(Layer.provideMerge(TestDatabase.layer))
+
+type SharedPorts = Layer.Success<ReturnType<typeof sharedPorts>>
+
+const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOptions) => {
+  const planning = { ...defaultPlanning, ...options.planning }
+  const strategy = Logpull.layerOptions({
+    ...Logpull.defaultLogpullOptions,
+    retentionTtlMs: options.retentionTtlMs ?? Logpull.defaultLogpullOptions.retentionTtlMs
+  }).pipe(
+    Layer.provide(CloudflareClient.layerOptions({
+      ...defaultCloudflareOptions,
+      baseUrl: road.simulator.url,
+      zoneRequestsPerMinute: 1e6,
+      userRequestsPerMinute: 1e6,
+      requestsPerFiveMinutes: 1e6,
+      silentThrottleMs: 200,
+      idleTimeoutMs: 400,
+      responseTimeoutMs: 1500,
+      ...options.cloudflare
+    })),
+    Layer.provide(CloudflareHttpClient.layer),
+    Layer.provide(Layer.merge(RateBudget.layer, CircuitBreaker.layerOptions(options.breaker ?? closedBreaker)))
+  )
+  const sealer = Sealer.layer({ spool: join(road.directory, `spool-${randomUUID()}`), ...options.sealer })
+  const archiver = Archiver.Archiver.layer({
+    owner: options.owner ?? "process",
+    leaseMs: options.leaseMs ?? 60_000,
+    planning,
+    backoff: Archiver.defaultArchiver.backoff
+  })
+  const queue = options.mostQueued === undefined ? {} : { mostQueued: options.mostQueued }
+  const pipeline = BlockedZones.layer.pipe(
+    Layer.provideMerge(archiver),
+    Layer.provideMerge(Layer.mergeAll(
+      ObjectAdoption.layer,
+      WindowGrowth.layer,
+      PublishLoop.layer({ intervalMs: 50 }),
+      Planner.layer({ planning, ...queue })
+    )),
+    Layer.provideMerge(Interference.layerPipeline(hooks)),
+    Layer.provideMerge(Layer.mergeAll(
+      sealer,
+      strategy,
+      Opener.layer(),
+      Publisher.layer,
+      LedgerEvents.layer,
+      JobQueue.layerMemory
+    )),
+    Layer.provideMerge(Interference.layer(hooks))
+  )
+  return options.worker === undefined ? pipeline : Layer.provideMerge(Worker.layer(options.worker), pipeline)
+}
+
+/** A line of the log, for tests that look for the reason of a failure. */
+export interface LogLine {
+  readonly level: string
+  readonly text: string
+}
+
+/** What the tests of one zone share. */
+export class Road {
+  readonly clock: JumpingClock.JumpingClock
+  readonly simulator: Simulator
+  readonly directory: string
+  readonly customer: CustomerId
+  readonly zone: ZoneId
+  readonly log: Array<LogLine>
+
+  constructor(facts: Pick<Road, "clock" | "simulator" | "directory" | "customer" | "zone" | "log">) {
+    this.clock = facts.clock
+    this.simulator = facts.simulator
+    this.directory = facts.directory
+    this.customer = facts.customer
+    this.zone = facts.zone
+    this.log = facts.log
+  }
+
+  /** The zone at the simulator. */
+  get cloudflare() {
+    return this.simulator.zones.get(cloudflareZone)!
+  }
+
+  /** Requests for records so far, oldest first. */
+  pulls() {
+    return this.simulator.truth.served().filter(({ path }) => path.endsWith("/logs/received"))
+  }
+
+  /** Keys of the stored log objects. */
+  objects(): ReadonlyArray<string> {
+    return readdirSync(join(this.directory, "archive"), { recursive: true, encoding: "utf8" })
+      .filter((path) => path.startsWith("logs/") && path.endsWith(".zst"))
+  }
+}
+
+/** Starts a process on the road; it ends with the scope. */
+export const start = Effect.fnUntraced(function*(road: Road, options: ProcessOptions = {}) {
+  const hooks: Interference.Hooks = {}
+  const scope = yield* Scope.fork(yield* Scope.Scope)
+  const context = yield* Layer.buildWithMemoMap(
+    processLayer(road, hooks, options),
+    Layer.makeMemoMapUnsafe(),
+    scope
+  )
+  return {
+    hooks,
+    scope,
+    context,
+    archiver: Context.get(context, Archiver.Archiver),
+    planner: Context.get(context, Planner),
+    blocked: Context.get(context, BlockedZones),
+    queue: Context.get(context, JobQueue),
+    opener: Context.get(context, Opener),
+    events: Context.get(context, LedgerEvents.LedgerEvents),
+    publisher: Context.get(context, Publisher.Publisher)
+  }
+})
+
+/** A started process. */
+export type Process = Effect.Success<ReturnType<typeof start>>
+
+/** Runs `test` on a new road. */
+export const onRoad = <A, E, R>(
+  options: RoadOptions,
+  test: (road: Road) => Effect.Effect<A, E, R>
+): Effect.Effect<A, E, Exclude<Exclude<R, SharedPorts>, Scope.Scope>> => {
+  const clock = JumpingClock.make(epoch)
+  const log: Array<LogLine> = []
+  const keeper = Logger.make(({ cause, logLevel, message }) => {
+    log.push({ level: logLevel, text: `${String(message)} ${JSON.stringify(cause)}` })
+  })
+  return Effect.scoped(Effect.gen(function*() {
+    const directory = yield* temporaryDirectory
+    const simulator = yield* startSimulated(options, clock.currentTimeMillisUnsafe)
+    return yield* Effect.gen(function*() {
+      const id = CustomerId.make(randomUUID())
+      const zone = ZoneId.make(randomUUID())
+      const customers = yield* CustomerStore
+      yield* customers.create(
+        { id, name: "Example GmbH", origin: makeOrigin("archive.example.eu", id), createdAt: epoch },
+        { prefix: `rl_${randomBytes(6).toString("hex")}`, sha256: randomBytes(32).toString("hex") }
+      )
+      yield* customers.createZone(
+        {
+          id: zone,
+          customer: id,
+          name: "shop.example",
+          cloudflareZone,
+          status: { state: "active" },
+          createdAt: epoch
+        },
+        yield* wrapCloudflareToken(id, zone, Redacted.make(token)),
+        {
+          name: "cloudflare/logpull/http_requests",
+          startsAt: Math.floor((epoch - (options.backfillMs ?? hour)) / minute) * minute,
+          windowMs: hour
+        }
+      )
+      return yield* test(new Road({ clock, simulator, directory, customer: id, zone, log }))
+    }).pipe(Effect.orDie, Effect.provide(sharedPorts(directory), { local: true }))
+  })).pipe(
+    Effect.provideService(Clock.Clock, clock),
+    Effect.provide(Logger.layer([keeper]))
+  ) as never
+}
+
+/** The zone's source as it is now. */
+export const sourceOf = Effect.fnUntraced(function*(road: Road): Effect.fn.Return<Source, unknown, WindowLedger> {
+  const [timeline] = yield* (yield* WindowLedger).timelinesOf(road.customer, road.zone)
+  return timeline!.source
+})
+
+/** The zone's live windows, oldest first. */
+export const windowsOf = Effect.fnUntraced(function*(road: Road) {
+  const ledger = yield* WindowLedger
+  const found: Array<JobView> = []
+  for (let before: number | null = null;;) {
+    const page: ReadonlyArray<JobView> = yield* ledger.jobs(road.customer, road.zone, { limit: 1000, before })
+    found.push(...page)
+    if (page.length < 1000) return found.toReversed()
+    before = page.at(-1)!.job.window.from
+  }
+})
+
+/** Takes jobs and archives them until the queue is empty; the outcomes in order. */
+export const drain = Effect.fnUntraced(function*({ archiver, queue }: Process) {
+  const outcomes: Array<Archiver.Outcome> = []
+  while ((yield* queue.size) > 0) outcomes.push(yield* queue.take((job) => archiver.archive(job)))
+  return outcomes
+})
+
+/** Rounds of planning and archiving, moving the clock on over every back-off, until nothing is open. */
+export const archiveAll = Effect.fnUntraced(function*(road: Road, process: Process, longestBackoff = 6 * minute) {
+  const outcomes: Array<Archiver.Outcome> = []
+  for (let turn = 0; turn < 200; turn++) {
+    yield* process.planner.round
+    outcomes.push(...yield* drain(process))
+    const open = (yield* windowsOf(road)).filter(({ job }) => !["committed", "gap"].includes(job.state))
+    if (open.length === 0) return outcomes
+    const now = road.clock.currentTimeMillisUnsafe()
+    const next = Math.min(...open.map(({ job }) => job.notBefore))
+    if (next > now) road.clock.jump(Math.min(next - now + 1, longestBackoff))
+  }
+  return yield* Effect.die(new Error("windows stay open after 200 rounds"))
+})
+
+/** The archived lines of a committed window, as a multiset. */
+export const digestOf = Effect.fnUntraced(function*({ opener }: Process, source: Source, { job, object }: JobView) {
+  const digester = new MultisetDigester()
+  if (object === null || object.key === null) return digester.finish()
+  const { customer, origin } = source
+  const parts = yield* Stream.runCollect(opener.open({ origin, customer, job: job.id, object }))
+  return digester.addLines(Buffer.concat(parts)).finish()
+})
+
+/** What the simulator says of the same window. */
+export const truthOf = (road: Road, { from, to }: { readonly from: number; readonly to: number }) =>
+  Effect.promise(() =>
+    road.simulator.truth.multisetDigest(cloudflareZone, from, to, {
+      fields: [...road.cloudflare.fields].toSorted(),
+      timestamps: "rfc3339"
+    })
+  )
+
+/** Every difference between the archive and the truth, and every hole or overlap; and what there is. */
+export const compare = Effect.fnUntraced(function*(road: Road, process: Process) {
+  const source = yield* sourceOf(road)
+  const views = yield* windowsOf(road)
+  const wrong: Array<string> = []
+  let reached = source.startsAt
+  let lines = 0
+  for (const view of views) {
+    const { state, window } = view.job
+    if (window.from !== reached) wrong.push(`hole or overlap: ${reached} -> ${window.from}`)
+    reached = window.to
+    if (state === "gap") continue
+    if (state !== "committed") {
+      wrong.push(`[${window.from}, ${window.to}) is ${state}: ${view.job.lastError}`)
+      continue
+    }
+    const mine = yield* digestOf(process, source, view)
+    const theirs = yield* truthOf(road, window)
+    lines += mine.count
+    if (mine.digest !== theirs.digest || mine.count !== theirs.count) {
+      wrong.push(`[${window.from}, ${window.to}): archived ${mine.count}, true are ${theirs.count}`)
+    }
+    if (view.object?.records !== theirs.count) wrong.push(`records ${view.object?.records}, true are ${theirs.count}`)
+  }
+  const gaps = views.filter(({ job }) => job.state === "gap")
+  return { wrong, lines, gaps, views, reached, source }
+})
+
+/** Publishes everything and asks the offline verifier. */
+export const verify = Effect.fnUntraced(function*(road: Road, { events, publisher }: Process) {
+  const { customer, origin } = yield* sourceOf(road)
+  const ledger = { customer, origin }
+  yield* events.open(ledger)
+  yield* events.heartbeats(ledger, road.clock.currentTimeMillisUnsafe())
+  for (;;) {
+    const { outcome } = yield* publisher.publish(ledger)
+    if (outcome !== "busy") break
+    yield* Effect.sleep("20 millis")
+  }
+  const keys = yield* (yield* Signer).keys(origin)
+  return yield* Effect.promise(async () =>
+    verifyArchive(await openDirectory(join(road.directory, "archive")), { keys: [parseVerifierKey(keys.log)] })
+  )
+})
+
+/** The zone as its owner sees it. */
+export const zoneOf = Effect.fnUntraced(function*(road: Road) {
+  const zones = yield* (yield* CustomerStore).zones(road.customer)
+  return Option.getOrThrow(Option.fromNullishOr(zones.find(({ id }) => id === road.zone)))
+})
