@@ -25,16 +25,14 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 
 -- An owner that is no superuser must be a member of both roles: to work as the first and to give functions to the second.
+-- If an administrator made the roles, that membership is the administrator's to grant.
 DO $$
 BEGIN
   IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
-    IF NOT pg_has_role(current_user, 'rainlogs_app', 'MEMBER') THEN
-      EXECUTE format('GRANT rainlogs_app TO %I', current_user);
-    END IF;
-    IF NOT pg_has_role(current_user, 'rainlogs_scheduler', 'MEMBER') THEN
-      EXECUTE format('GRANT rainlogs_scheduler TO %I', current_user);
-    END IF;
+    EXECUTE format('GRANT rainlogs_app, rainlogs_scheduler TO %I', current_user);
   END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'the roles rainlogs_app and rainlogs_scheduler must be granted to %', current_user;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO rainlogs_app, rainlogs_scheduler;

@@ -28,12 +28,13 @@ GRANT SELECT (customer_id, id, status) ON zones TO rainlogs_scheduler;
 GRANT SELECT ON sources, timelines TO rainlogs_scheduler;
 GRANT SELECT (customer_id, id, source_id, state, from_ms, not_before_ms, lease_until_ms) ON log_jobs TO rainlogs_scheduler;
 
-CREATE POLICY of_all ON customers FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON api_keys FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON zones FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON sources FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON timelines FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON log_jobs FOR SELECT TO rainlogs_scheduler USING (true);
+-- A policy holds for the members of its role too, and the owner of the schema is one: only the role itself sees all.
+CREATE POLICY of_all ON customers FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON api_keys FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON zones FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON sources FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON timelines FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON log_jobs FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
 
 -- The customer and secret hash behind the prefix of an API key that is not revoked.
 CREATE FUNCTION find_api_key(wanted text)

@@ -5,7 +5,7 @@ import { Effect, Option, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 import { link, mkdir, open, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { errnoOf } from "../storage/FileFailure.ts"
+import { type FileFault, isErrno, isMissing, tryFile } from "../storage/FileFailure.ts"
 import { temporaryName } from "../storage/TemporaryFiles.ts"
 import { KmsError } from "./Kms.ts"
 
@@ -22,8 +22,7 @@ export const masterKeyFault = (key: Uint8Array): string | undefined =>
 const failure = (file: string, detail: string) =>
   new KmsError({ operation: "open", kek: "-", detail: `master key file ${file}: ${detail}` })
 
-const failed = (file: string) => (cause: unknown) =>
-  failure(file, errnoOf(cause) ?? (cause instanceof Error ? cause.message : String(cause)))
+const failed = (file: string) => (fault: FileFault) => failure(file, fault.detail)
 
 const readPrivate = async (file: string) => {
   const handle = await open(file, "r")
@@ -38,9 +37,9 @@ const readPrivate = async (file: string) => {
 
 /** Reads the master key; none if there is no file. A file that others can read, or that holds no key, is refused. */
 export const loadMasterKey = Effect.fn("MasterKeyFile.load")(function*(file: string) {
-  const read = yield* Effect.tryPromise({ try: () => readPrivate(file), catch: (cause) => cause }).pipe(
+  const read = yield* tryFile(() => readPrivate(file)).pipe(
     Effect.asSome,
-    Effect.catch((cause) => errnoOf(cause) === "ENOENT" ? Effect.succeedNone : Effect.fail(failed(file)(cause)))
+    Effect.catch((fault) => isMissing(fault) ? Effect.succeedNone : Effect.fail(failed(file)(fault)))
   )
   if (Option.isNone(read)) return Option.none<Redacted.Redacted<Uint8Array>>()
   const { key, mode } = read.value
@@ -69,9 +68,9 @@ const makeFile = async (file: string): Promise<void> => {
     } finally {
       await handle.close()
     }
-    await link(temporary, file).catch((cause: unknown) => {
-      if (errnoOf(cause) !== "EEXIST") throw cause
-    })
+    await link(temporary, file)
+  } catch (cause) {
+    if (!isErrno(cause, "EEXIST")) throw cause
   } finally {
     await rm(temporary, { force: true })
   }
@@ -87,7 +86,7 @@ const makeFile = async (file: string): Promise<void> => {
 export const loadOrMakeMasterKey = Effect.fn("MasterKeyFile.loadOrMake")(function*(file: string) {
   const present = yield* loadMasterKey(file)
   if (Option.isSome(present)) return present.value
-  yield* Effect.tryPromise({ try: () => makeFile(file), catch: failed(file) })
+  yield* Effect.mapError(tryFile(() => makeFile(file)), failed(file))
   const made = yield* loadMasterKey(file)
   return Option.isSome(made) ? made.value : yield* failure(file, "it disappeared while it was made")
 })

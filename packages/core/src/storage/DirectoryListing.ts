@@ -5,7 +5,7 @@ import { Effect, Stream } from "effect"
 import type { Dirent } from "node:fs"
 import { lstat, opendir } from "node:fs/promises"
 import { join } from "node:path"
-import { fileFailure, isMissing } from "./FileFailure.ts"
+import { fileFailure, isMissing, tryFile } from "./FileFailure.ts"
 import { incomingDirectory } from "./ObjectKeys.ts"
 import type { StorageError, StoredObject } from "./ObjectStore.ts"
 
@@ -30,29 +30,26 @@ interface Place {
 
 /** The smallest `pageNames` sort names of the directory `path` that come after `after` and can match, in order. */
 const page = (place: Place, path: string, after: string): Effect.Effect<ReadonlyArray<string>, StorageError> =>
-  Effect.tryPromise({
-    try: async () => {
-      let names: Array<string> = []
-      for await (const entry of await opendir(join(place.root, path), { bufferSize: 256 })) {
-        const name = sortName(entry)
-        if (name === undefined || name <= after || !reaches(path + name, place.prefix)) continue
-        if (path === "" && entry.name === incomingDirectory) continue
-        names.push(name)
-        if (names.length >= 2 * place.pageNames) names = names.sort(ascending).slice(0, place.pageNames)
-      }
-      return names.sort(ascending).slice(0, place.pageNames)
-    },
-    catch: (cause) => cause
+  tryFile(async () => {
+    let names: Array<string> = []
+    for await (const entry of await opendir(join(place.root, path), { bufferSize: 256 })) {
+      const name = sortName(entry)
+      if (name === undefined || name <= after || !reaches(path + name, place.prefix)) continue
+      if (path === "" && entry.name === incomingDirectory) continue
+      names.push(name)
+      if (names.length >= 2 * place.pageNames) names = names.sort(ascending).slice(0, place.pageNames)
+    }
+    return names.sort(ascending).slice(0, place.pageNames)
   }).pipe(
     // A directory that is not there, or is a file, holds nothing.
-    Effect.catch((cause) => isMissing(cause) ? Effect.succeed([]) : Effect.fail(fileFailure("list", path, cause)))
+    Effect.catch((fault) => isMissing(fault) ? Effect.succeed([]) : Effect.fail(fileFailure("list", path, fault)))
   )
 
 // A file removed between the reading of its directory and now is not listed.
 const stored = (place: Place, key: string): Effect.Effect<ReadonlyArray<StoredObject>, StorageError> =>
-  Effect.tryPromise({ try: () => lstat(join(place.root, key)), catch: (cause) => cause }).pipe(
+  tryFile(() => lstat(join(place.root, key))).pipe(
     Effect.map((stat) => [{ key, size: stat.size }]),
-    Effect.catch((cause) => isMissing(cause) ? Effect.succeed([]) : Effect.fail(fileFailure("list", key, cause)))
+    Effect.catch((fault) => isMissing(fault) ? Effect.succeed([]) : Effect.fail(fileFailure("list", key, fault)))
   )
 
 const walk = (place: Place, path: string): Stream.Stream<StoredObject, StorageError> =>

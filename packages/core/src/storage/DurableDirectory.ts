@@ -5,7 +5,7 @@
 import { Effect } from "effect"
 import { link, mkdir, open, realpath, rename, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
-import { fileCall, fileFailure, isMissing } from "./FileFailure.ts"
+import { fileCall, fileFailure, isMissing, tryFile } from "./FileFailure.ts"
 import { StorageError } from "./ObjectStore.ts"
 
 /** Makes the names in `directory` durable. */
@@ -37,9 +37,9 @@ export class DurableDirectory {
   /** Fails `rejected` when a directory on the way to `key` is a symbolic link; a missing one is fine. */
   confine(operation: string, key: string): Effect.Effect<void, StorageError> {
     const expected = dirname(this.path(key))
-    return Effect.tryPromise({ try: () => realpath(expected), catch: (cause) => cause }).pipe(
-      Effect.catch((cause) =>
-        isMissing(cause) ? Effect.succeed(expected) : Effect.fail(fileFailure(operation, key, cause))
+    return tryFile(() => realpath(expected)).pipe(
+      Effect.catch((fault) =>
+        isMissing(fault) ? Effect.succeed(expected) : Effect.fail(fileFailure(operation, key, fault))
       ),
       Effect.flatMap((actual) =>
         actual === expected

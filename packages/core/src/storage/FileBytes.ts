@@ -3,7 +3,7 @@
  */
 import { Effect, Stream } from "effect"
 import { constants, type FileHandle, open } from "node:fs/promises"
-import { fileCall, fileFailure } from "./FileFailure.ts"
+import { fileCall, fileFailure, tryFile } from "./FileFailure.ts"
 import { type ByteRange, StorageError } from "./ObjectStore.ts"
 
 /** Bytes read at a time. */
@@ -12,10 +12,7 @@ const blockBytes = 262_144
 /** Opens a file for reading in the surrounding scope; a symbolic link at its end is refused. */
 export const openForReading = (operation: string, key: string, path: string) =>
   Effect.acquireRelease(
-    Effect.tryPromise({
-      try: () => open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK),
-      catch: (cause) => cause
-    }),
+    tryFile(() => open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)),
     (file) => Effect.ignore(fileCall(operation, key, () => file.close()))
   )
 
@@ -50,7 +47,7 @@ export const readFile = (operation: string, key: string, path: string): Stream.S
   Stream.unwrap(Effect.gen(function*() {
     const file = yield* Effect.mapError(
       openForReading(operation, key, path),
-      (cause) => fileFailure(operation, key, cause)
+      (fault) => fileFailure(operation, key, fault)
     )
     const { size } = yield* fileCall(operation, key, () => file.stat())
     return readRange(operation, key, file, { from: 0, to: size })

@@ -12,7 +12,7 @@ import { join } from "node:path"
 import { listDirectory } from "./DirectoryListing.ts"
 import { DurableDirectory } from "./DurableDirectory.ts"
 import { openForReading, readRange, writeAll } from "./FileBytes.ts"
-import { fileCall, fileFailure, isMissing } from "./FileFailure.ts"
+import { fileCall, fileFailure, type FileFault, isMissing, tryFile } from "./FileFailure.ts"
 import { incomingDirectory, isReplaceable, keyFault, prefixFault } from "./ObjectKeys.ts"
 import { type ByteRange, ObjectExists, ObjectMissing, ObjectStore, StorageError } from "./ObjectStore.ts"
 import { prepareTemporaryDirectory, temporaryName } from "./TemporaryFiles.ts"
@@ -93,8 +93,8 @@ export const make = Effect.fn("ObjectStoreFileSystem.make")(function*(directory:
   }
 
   /** Fails `ObjectMissing` when the file is not there. */
-  const missing = (operation: string, key: string) => (cause: unknown) =>
-    isMissing(cause) ? new ObjectMissing({ key }) : fileFailure(operation, key, cause)
+  const missing = (operation: string, key: string) => (fault: FileFault) =>
+    isMissing(fault) ? new ObjectMissing({ key }) : fileFailure(operation, key, fault)
 
   const openObject = Effect.fnUntraced(function*(operation: string, key: string) {
     yield* checkKey(operation, key)
@@ -155,7 +155,7 @@ export const make = Effect.fn("ObjectStoreFileSystem.make")(function*(directory:
     yield* checkKey("head", key)
     yield* tree.confine("head", key)
     const stat = yield* Effect.mapError(
-      Effect.tryPromise({ try: () => lstat(tree.path(key)), catch: (cause) => cause }),
+      tryFile(() => lstat(tree.path(key))),
       missing("head", key)
     )
     if (stat.isDirectory()) return yield* new ObjectMissing({ key })

@@ -6,7 +6,7 @@ import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { fileCall } from "./FileFailure.ts"
+import { fileCall, isErrno } from "./FileFailure.ts"
 
 const run = randomBytes(6).toString("hex")
 const namePattern = /^([0-9]+)-([0-9a-f]{12})-[0-9a-f]{24}\.tmp$/
@@ -20,7 +20,7 @@ const isAlive = (pid: number): boolean => {
     return true
   } catch (cause) {
     // EPERM: the process lives and belongs to somebody else.
-    return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPERM"
+    return isErrno(cause, "EPERM")
   }
 }
 

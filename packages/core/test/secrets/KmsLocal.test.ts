@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Redacted } from "effect"
+import { ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -22,8 +22,9 @@ const open = (file: string, environment: Record<string, string> = {}) =>
   Effect.gen(function*() {
     return yield* Kms
   }).pipe(
-    Effect.provide(KmsLocal.layer({ file })),
-    Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))
+    Effect.provide(
+      Layer.provide(KmsLocal.layer({ file }), ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))
+    )
   )
 
 const refusal = (file: string, environment: Record<string, string> = {}) =>

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { open } from "node:fs/promises"
-import { categoryOf, fileCall, fileFailure } from "../../src/storage/FileFailure.ts"
+import { categoryOf, fileCall } from "../../src/storage/FileFailure.ts"
 
 describe("file failures", () => {
   it("are sorted by what a caller can do", () => {
@@ -34,7 +34,9 @@ describe("file failures", () => {
       assert.deepInclude({ ...error }, { category: "full", detail: "ENOSPC" })
     }))
 
-  it("without an errno say what happened", () => {
-    assert.deepInclude({ ...fileFailure("get", "a", new Error("odd")) }, { category: "transient", detail: "odd" })
-  })
+  it.effect("without an errno say what happened", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(fileCall("get", "a", () => Promise.reject(new Error("odd"))))
+      assert.deepInclude({ ...error }, { operation: "get", category: "transient", detail: "odd" })
+    }))
 })

@@ -36,16 +36,14 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 
 -- An owner that is no superuser must be a member of both roles: to work as the first and to give functions to the second.
+-- If an administrator made the roles, that membership is the administrator's to grant.
 DO $$
 BEGIN
   IF NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN
-    IF NOT pg_has_role(current_user, 'rainlogs_app', 'MEMBER') THEN
-      EXECUTE format('GRANT rainlogs_app TO %I', current_user);
-    END IF;
-    IF NOT pg_has_role(current_user, 'rainlogs_scheduler', 'MEMBER') THEN
-      EXECUTE format('GRANT rainlogs_scheduler TO %I', current_user);
-    END IF;
+    EXECUTE format('GRANT rainlogs_app, rainlogs_scheduler TO %I', current_user);
   END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'the roles rainlogs_app and rainlogs_scheduler must be granted to %', current_user;
 END $$;
 
 GRANT USAGE ON SCHEMA public TO rainlogs_app, rainlogs_scheduler;
@@ -603,12 +601,13 @@ GRANT SELECT (customer_id, id, status) ON zones TO rainlogs_scheduler;
 GRANT SELECT ON sources, timelines TO rainlogs_scheduler;
 GRANT SELECT (customer_id, id, source_id, state, from_ms, not_before_ms, lease_until_ms) ON log_jobs TO rainlogs_scheduler;
 
-CREATE POLICY of_all ON customers FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON api_keys FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON zones FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON sources FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON timelines FOR SELECT TO rainlogs_scheduler USING (true);
-CREATE POLICY of_all ON log_jobs FOR SELECT TO rainlogs_scheduler USING (true);
+-- A policy holds for the members of its role too, and the owner of the schema is one: only the role itself sees all.
+CREATE POLICY of_all ON customers FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON api_keys FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON zones FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON sources FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON timelines FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+CREATE POLICY of_all ON log_jobs FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
 
 -- The customer and secret hash behind the prefix of an API key that is not revoked.
 CREATE FUNCTION find_api_key(wanted text)

@@ -2,7 +2,7 @@
  * Ports with a place before and after each step where a test may fail, hold or stop whoever comes by.
  */
 import { Sealer } from "@rainlogs/core/archive/Sealer"
-import { type DatabaseError, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { DatabaseError, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { Kms, type KmsError } from "@rainlogs/core/secrets/Kms"
 import { ObjectStore, type StorageError } from "@rainlogs/core/storage/ObjectStore"
@@ -19,6 +19,7 @@ export interface Hooks {
   afterLedger?: ((step: LedgerStep) => Effect.Effect<void, DatabaseError>) | undefined
   beforeWrap?: (() => Effect.Effect<void, KmsError>) | undefined
   afterSeal?: (() => Effect.Effect<void>) | undefined
+  resizeFails?: boolean
   beforeCollect?: (() => Effect.Effect<void>) | undefined
 }
 
@@ -43,6 +44,10 @@ export const layer = (hooks: Hooks) => {
         commit: (leased, object, now) => around("commit")(inner.commit(leased, object, now)),
         retry: (leased, failure, notBefore, now) => around("retry")(inner.retry(leased, failure, notBefore, now)),
         split: (leased, at, now) => around("split")(inner.split(leased, at, now)),
+        resize: (source, customer, windowMs) =>
+          hooks.resizeFails === true
+            ? Effect.fail(new DatabaseError({ operation: "resize", detail: "transient: away" }))
+            : inner.resize(source, customer, windowMs),
         jobs: (customer, zone, page) => around("jobs")(inner.jobs(customer, zone, page))
       }))
   )

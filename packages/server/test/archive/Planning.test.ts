@@ -22,7 +22,7 @@ describe("a new zone", { timeout: 30_000 }, () => {
         const { gaps, lines, reached, source, wrong } = yield* compare(road, process)
         assert.deepStrictEqual(wrong, [])
         assert.strictEqual(gaps.length, 0)
-        assert.isAbove(lines, 1000)
+        assert.isAbove(lines, 500)
         assert.strictEqual(source.startsAt, noon - 6 * hour + 2 * minute)
         assert.strictEqual(reached, noon - 5 * minute)
         const report = yield* verify(road, process)
@@ -49,7 +49,7 @@ describe("a new zone", { timeout: 30_000 }, () => {
       })))
 
   it.live("is planned once by many planners at once", () =>
-    onRoad({ backfillMs: 30 * hour }, (road) =>
+    onRoad({ backfillMs: 30 * hour, zone: { recordsPerSecond: 0.01 } }, (road) =>
       Effect.gen(function*() {
         const processes = yield* Effect.forEach([1, 2, 3, 4], () => start(road))
         for (let turn = 0; turn < 3; turn++) {
@@ -70,7 +70,7 @@ describe("a new zone", { timeout: 30_000 }, () => {
       })))
 
   it.live("asked for by hand is planned at once; the newest and the oldest go first, the others wait their turn", () =>
-    onRoad({ backfillMs: 20 * hour }, (road) =>
+    onRoad({ backfillMs: 20 * hour, zone: { recordsPerSecond: 0.01 } }, (road) =>
       Effect.gen(function*() {
         const process = yield* start(road)
         const jobs = yield* process.planner.pullNow(road.customer, road.zone)

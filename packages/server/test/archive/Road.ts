@@ -110,7 +110,7 @@ const startSimulated = (options: RoadOptions, clock: () => number) =>
           name: "shop.example",
           plan: "enterprise",
           retention: true,
-          recordsPerSecond: 0.1,
+          recordsPerSecond: 0.05,
           seed: 7,
           ...options.zone
         }]
@@ -256,6 +256,7 @@ export const onRoad = <A, E, R>(
   const clock = JumpingClock.make(epoch)
   const log: Array<LogLine> = []
   const keeper = Logger.make(({ cause, logLevel, message }) => {
+    if (process.env["ROAD_LOG"]) console.log(logLevel, message, cause)
     log.push({ level: logLevel, text: `${String(message)} ${JSON.stringify(cause)}` })
   })
   return Effect.scoped(Effect.gen(function*() {

@@ -10,8 +10,10 @@ import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { Effect, Predicate } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { randomUUID } from "node:crypto"
+import { readMigrations } from "../../../../scripts/embed-migrations.ts"
+import * as Migrations from "../../src/database/Migrations.ts"
 import { withCustomer } from "../../src/database/Tenant.ts"
-import { TestDatabase } from "../TestDatabase.ts"
+import * as TestDatabase from "../TestDatabase.ts"
 import {
   digest,
   eventFor,
@@ -162,7 +164,7 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("the start of a source stays where its first window begins", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           const error = yield* Effect.flip(
             Effect.flatMap(SqlClient.SqlClient, (sql) =>
               sql`UPDATE sources SET starts_at_ms = starts_at_ms - 1 WHERE id = ${source.id}`).pipe(database.asOwner)
@@ -299,7 +301,7 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("identity and window never change, and the application may not even try", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           for (const column of ["from_ms", "to_ms", "created_ms"]) {
             assert.match(
               yield* attack(
@@ -321,7 +323,7 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("is neither deleted nor truncated, by nobody", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           assert.match(yield* attack(source, (sql) => [sql`DELETE FROM log_jobs`]), /^42501/)
           assert.match(yield* attack(source, (sql) => [sql`TRUNCATE log_jobs CASCADE`]), /^42501/)
           const sql = yield* SqlClient.SqlClient
@@ -456,7 +458,7 @@ describe("the schema", { timeout: 60_000 }, () => {
           ) {
             assert.match(yield* attack(source, (sql) => [sql.unsafe(statement)]), /^42501/)
           }
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           const error = yield* Effect.flip(
             Effect.flatMap(SqlClient.SqlClient, (sql) =>
               sql`UPDATE timelines SET last_to_ms = last_to_ms - 1 WHERE source_id = ${source.id}`).pipe(
@@ -471,7 +473,7 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("is not updated, deleted or truncated, by the application or by the owner", () =>
         Effect.gen(function*() {
           const source = yield* makeTimeline
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           for (
             const statement of [
               "UPDATE ledger_entries SET time_ms = time_ms",
@@ -603,9 +605,30 @@ describe("the schema", { timeout: 60_000 }, () => {
           ) assert.match(yield* attack(source, (sql) => [sql.unsafe(statement)]), /^42501/, statement)
         }))
 
+      it.effect("binds an owner that is no superuser too, who can install the schema all the same", () =>
+        Effect.gen(function*() {
+          const { asOwner: administer, database } = yield* TestDatabase.make("empty")
+          const owner = `owner_${database}`
+          yield* Effect.gen(function*() {
+            const sql = yield* SqlClient.SqlClient
+            yield* sql`CREATE ROLE ${sql(owner)} CREATEROLE`
+            yield* sql`GRANT rainlogs_app, rainlogs_scheduler TO ${sql(owner)} WITH ADMIN OPTION`
+            yield* sql`ALTER DATABASE ${sql(database)} OWNER TO ${sql(owner)}`
+            yield* sql`SET ROLE ${sql(owner)}`
+            yield* Migrations.migrate(readMigrations())
+            const id = randomUUID()
+            yield* sql`INSERT INTO customers ${
+              sql.insert({ id, name: "x", origin: `a.example/t/${id}`, created_ms: start })
+            }`.pipe(withCustomer(id))
+            assert.deepStrictEqual(yield* sql`SELECT id FROM customers`, [])
+            yield* sql`SET ROLE rainlogs_app`
+            assert.deepStrictEqual(yield* sql`SELECT customer_id FROM all_ledgers()`, [{ customer_id: id }])
+          }).pipe(administer)
+        }).pipe(Effect.scoped))
+
       it.effect("what looks across customers is owned by a role that reads these columns and nothing else", () =>
         Effect.gen(function*() {
-          const database = yield* TestDatabase
+          const database = yield* TestDatabase.TestDatabase
           yield* Effect.gen(function*() {
             const sql = yield* SqlClient.SqlClient
             const functions = yield* sql<{ name: string; owner: string; path: string }>`

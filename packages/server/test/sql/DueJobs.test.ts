@@ -113,8 +113,7 @@ describe("due jobs", { timeout: 60_000 }, () => {
       "with 100 000 jobs every statement of planner and worker finds its rows by an index",
       () =>
         Effect.gen(function*() {
-          const sql = yield* SqlClient.SqlClient
-          const ledger = yield* WindowLedger
+            const ledger = yield* WindowLedger
           const database = yield* TestDatabase
           const customer = yield* makeCustomer
           const sources: Array<Source> = []
