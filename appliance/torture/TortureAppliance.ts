@@ -12,6 +12,7 @@ import * as Appliance from "../src/Appliance.ts"
 import { DataDirectory, readKept, writeKept } from "../src/DataDirectory.ts"
 import * as DemoClient from "../src/demo/DemoClient.ts"
 import * as Logging from "../src/Logging.ts"
+import * as MemoryLimit from "../src/MemoryLimit.ts"
 import * as ScaledClock from "./ScaledClock.ts"
 
 /** What the harness tells the process. */
@@ -25,6 +26,8 @@ export interface TortureOptions {
   readonly windowMs: number
   readonly workers: number
 }
+
+MemoryLimit.apply()
 
 const options: TortureOptions = JSON.parse(process.argv[2] ?? "{}")
 

@@ -43,7 +43,7 @@ describe("a fault", { timeout: 30_000 }, () => {
           assert.match(job.lastError ?? "", new RegExp(`^${code}: `), name)
           assert.strictEqual(job.failures, name === "429" ? 0 : 1, name)
           assert.strictEqual(road.objects().length, stored, name)
-          road.clock.jump(2 * minute)
+          road.clock.jump(2000)
           yield* process.planner.round
           assert.deepStrictEqual(yield* drain(process), ["committed"], name)
         }
@@ -108,8 +108,8 @@ describe("a window that keeps breaking", { timeout: 30_000 }, () => {
         road.simulator.faults.next({ kind: "server-error", status: 503 }, { times: silencesBeforeSplit - 1 })
         const outcomes = yield* archiveAll(road, process)
         assert.strictEqual(outcomes.filter((outcome) => outcome === "retried").length, silencesBeforeSplit - 1)
+        assert.isFalse(outcomes.includes("split"))
         assert.strictEqual(outcomes.at(-1), "committed")
-        assert.strictEqual((yield* windowsOf(road)).length, 1)
         assert.strictEqual((yield* sourceOf(road)).windowMs, hour)
       })))
 

@@ -1,7 +1,6 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
-import { jobIdOf } from "@rainlogs/core/domain/LogJob"
 import type { Source } from "@rainlogs/core/domain/Source"
 import { Clock, Effect, Option } from "effect"
 import { SqlClient, Statement } from "effect/sql"
@@ -9,6 +8,7 @@ import { withCustomer } from "../../src/database/Tenant.ts"
 import { TestDatabase } from "../TestDatabase.ts"
 import {
   digest,
+  jobAt,
   leaseOrDie,
   Live,
   live,
@@ -20,8 +20,6 @@ import {
   step,
   windowAt
 } from "./fixtures.ts"
-
-const jobAt = (source: Source, index: number) => jobIdOf(source.origin, source.zone, source.name, windowAt(index))
 
 const planMany = (source: Source, count: number) => plan(source, Array.from({ length: count }, (_, i) => windowAt(i)))
 
@@ -113,7 +111,7 @@ describe("due jobs", { timeout: 60_000 }, () => {
       "with 100 000 jobs every statement of planner and worker finds its rows by an index",
       () =>
         Effect.gen(function*() {
-            const ledger = yield* WindowLedger
+          const ledger = yield* WindowLedger
           const database = yield* TestDatabase
           const customer = yield* makeCustomer
           const sources: Array<Source> = []

@@ -5,15 +5,15 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { DatabaseError, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { jobIdOf } from "@rainlogs/core/domain/LogJob"
-import type { Source } from "@rainlogs/core/domain/Source"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
-import { parseEntry } from "@rainlogs/verify/Entry"
-import { Cause, Deferred, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestDatabase } from "../TestDatabase.ts"
 import {
   digest,
+  entriesOf,
   eventFor,
+  jobAt,
   leaseOrDie,
   Live,
   live,
@@ -26,8 +26,6 @@ import {
   windowAt
 } from "./fixtures.ts"
 
-const jobAt = (source: Source, index: number) => jobIdOf(source.origin, source.zone, source.name, windowAt(index))
-
 /** Ends the application's sessions on this database: all of them, or those that wait for a lock. */
 const killSessions = (which: "all" | "waiting") =>
   Effect.gen(function*() {
@@ -38,12 +36,6 @@ const killSessions = (which: "all" | "waiting") =>
         AND (${which} = 'all' OR wait_event_type = 'Lock')`
     return rows.length
   })
-
-const entriesOf = Effect.fnUntraced(function*({ customer, origin }: Source) {
-  const store = yield* LedgerStore
-  const rows = yield* Stream.runCollect(store.rows({ customer, origin }, 0, Number.MAX_SAFE_INTEGER))
-  return rows.map((row) => parseEntry(row.entry))
-})
 
 /** Keeps `table` from being written while `inside` runs, so that a transaction stands in its middle. */
 const whileLocked = <A, E, R>(table: string, inside: Effect.Effect<A, E, R>) =>

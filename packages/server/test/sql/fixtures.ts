@@ -5,12 +5,14 @@ import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { type LeasedJob, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { type Customer, makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, type JobId, Sha256Hex, ZoneId } from "@rainlogs/core/domain/Identifier"
-import { eventJobIdOf } from "@rainlogs/core/domain/LogJob"
+import { eventJobIdOf, jobIdOf } from "@rainlogs/core/domain/LogJob"
 import type { LogObject } from "@rainlogs/core/domain/LogObject"
 import type { Source } from "@rainlogs/core/domain/Source"
 import type { Window } from "@rainlogs/core/domain/Window"
 import { type EventDraft, keyOfObject } from "@rainlogs/core/ledger/EntryDraft"
-import { Effect, Layer, Option } from "effect"
+import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
+import { parseEntry } from "@rainlogs/verify/Entry"
+import { Effect, Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { withCustomer } from "../../src/database/Tenant.ts"
@@ -153,3 +155,32 @@ export const readTiles = Effect.fnUntraced(function*(source: Source) {
 /** `[from step, to step, state]` of each tile: short enough to write down in a test. */
 export const shape = (tiles: ReadonlyArray<Tile>) =>
   tiles.map(({ from, state, to }) => [(from - start) / step, (to - start) / step, state] as const)
+
+/** The id of the window's job. */
+export const jobAt = (source: Source, index: number, length = 1) =>
+  jobIdOf(source.origin, source.zone, source.name, windowAt(index, length))
+
+/** `count` windows of one step each, from number `from` on. */
+export const windows = (count: number, from = 0) => Array.from({ length: count }, (_, i) => windowAt(from + i))
+
+/** A gap from one step to another. */
+export const gapAt = (source: Source, from: number, to: number, text = `gap ${from} ${to}`) => ({
+  source,
+  range: { from: start + from * step, to: start + to * step },
+  reason: "expired" as const,
+  detected: start + 1000,
+  document: { sha256: digest(text), size: text.length }
+})
+
+/** The ledger's entries, parsed. */
+export const entriesOf = Effect.fnUntraced(function*({ customer, origin }: Source) {
+  const store = yield* LedgerStore
+  const rows = yield* Stream.runCollect(store.rows({ customer, origin }, 0, Number.MAX_SAFE_INTEGER))
+  return rows.map((row) => parseEntry(row.entry))
+})
+
+/** The state of a job, if there is one. */
+export const stateOf = Effect.fnUntraced(function*(source: Source, job: JobId) {
+  const view = yield* (yield* WindowLedger).job(source.customer, job)
+  return Option.map(view, ({ job }) => job.state)
+})
