@@ -1,5 +1,5 @@
 import { assert, it } from "@effect/vitest"
-import { spawn } from "node:child_process"
+import { type ChildProcess, spawn } from "node:child_process"
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -11,7 +11,11 @@ let directory = ""
 beforeEach(() => {
   directory = fs.mkdtempSync(join(tmpdir(), "rainlogs-lock-"))
 })
-afterEach(() => fs.rmSync(directory, { recursive: true, force: true }))
+const children: Array<ChildProcess> = []
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill("SIGKILL")
+  fs.rmSync(directory, { recursive: true, force: true })
+})
 const path = () => join(directory, "lock")
 
 const refusal = async (): Promise<LockHeld> => {
@@ -37,6 +41,7 @@ const otherProcess = () => {
   const child = spawn(process.execPath, ["--input-type=module", "-e", script, path()], {
     stdio: ["ignore", "pipe", "inherit"]
   })
+  children.push(child)
   const said = new Promise<string>((resolve) => child.stdout.once("data", (data) => resolve(String(data))))
   const ended = new Promise((resolve) => child.once("exit", resolve))
   return { said, ended, kill: () => child.kill("SIGKILL") }
@@ -69,14 +74,10 @@ it("of many processes that find a dead holder's lock exactly one takes it", asyn
   assert.strictEqual(await dead.said, "held")
   dead.kill()
   await dead.ended
-  const children = Array.from({ length: 8 }, otherProcess)
-  const said = await Promise.all(children.map((child) => child.said))
+  const takers = Array.from({ length: 8 }, otherProcess)
+  const said = await Promise.all(takers.map((taker) => taker.said))
   assert.deepStrictEqual(said.filter((word) => word === "held").length, 1, said.join())
   assert.deepStrictEqual(said.filter((word) => word === "LockHeld").length, 7, said.join())
-  for (const child of children) {
-    child.kill()
-    await child.ended
-  }
 }, 60_000)
 
 it("however the steps of many takers interleave, a dead holder's lock has one new holder", async () => {

@@ -4,6 +4,7 @@
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { DatabaseError, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
+import type { Window } from "@rainlogs/core/domain/Window"
 import { Kms, type KmsError } from "@rainlogs/core/secrets/Kms"
 import { ObjectStore, type StorageError } from "@rainlogs/core/storage/ObjectStore"
 import { Effect, Layer } from "effect"
@@ -19,8 +20,8 @@ export interface Hooks {
   afterLedger?: ((step: LedgerStep) => Effect.Effect<void, DatabaseError>) | undefined
   beforeWrap?: (() => Effect.Effect<void, KmsError>) | undefined
   afterSeal?: (() => Effect.Effect<void>) | undefined
-  resizeFails?: boolean
-  beforeCollect?: (() => Effect.Effect<void>) | undefined
+  resizeFails?: boolean | undefined
+  beforeCollect?: ((window: Window) => Effect.Effect<void>) | undefined
 }
 
 /** The four ports of a process with these hooks, around the shared ones. */
@@ -100,7 +101,7 @@ export const layerPipeline = (hooks: Hooks) =>
         CollectionStrategy.of({
           ...inner,
           collect: (target, window) =>
-            Effect.andThen(Effect.suspend(() => hooks.beforeCollect?.() ?? Effect.void), inner.collect(target, window))
+            Effect.andThen(Effect.suspend(() => hooks.beforeCollect?.(window) ?? Effect.void), inner.collect(target, window))
         }))
     )
   )

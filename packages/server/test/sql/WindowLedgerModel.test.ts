@@ -238,8 +238,8 @@ const compareReports = Effect.fnUntraced(function*(model: Model, now: number) {
     split: count("split")
   })
   assert.strictEqual(progress.plannedTo, model.plannedTo)
-  const open = model.tiles.filter(({ state }) => state !== "committed" && state !== "gap")
-  assert.strictEqual(progress.oldestUncommitted, open[0]?.window.from ?? null)
+  const oldest = model.tiles.find(({ state }) => state !== "committed" && state !== "gap")
+  assert.strictEqual(progress.oldestUncommitted, oldest?.window.from ?? null)
 
   const due = yield* ledger.due(now, 10_000)
   assert.deepStrictEqual(

@@ -149,7 +149,7 @@ export const readTiles = Effect.fnUntraced(function*(source: Source) {
     SELECT w.from_ms AS "from", w.to_ms AS "to", w.job_id AS job, j.state
     FROM windows w JOIN log_jobs j ON j.customer_id = w.customer_id AND j.id = w.job_id
     WHERE w.source_id = ${source.id} ORDER BY w.from_ms`.pipe(withCustomer(source.customer))
-  return rows.map((row): Tile => ({ ...row, from: Number(row.from), to: Number(row.to) }))
+  return rows.map(({ from, job, state, to }): Tile => ({ from: Number(from), to: Number(to), job, state }))
 })
 
 /** `[from step, to step, state]` of each tile: short enough to write down in a test. */
