@@ -6,9 +6,13 @@ import { join } from "node:path"
 import { environment, install, root } from "./install.mjs"
 
 install()
-const child = spawn(join(root, "node_modules", ".bin", "bun"), [join(root, "bench/main.ts"), ...process.argv.slice(2)], {
-  stdio: "inherit",
-  env: environment()
-})
+const child = spawn(
+  join(root, "node_modules", ".bin", "bun"),
+  [join(root, "bench/main.ts"), ...process.argv.slice(2)],
+  {
+    stdio: "inherit",
+    env: environment()
+  }
+)
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal))
 child.on("exit", (code) => process.exit(code ?? 1))

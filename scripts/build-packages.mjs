@@ -115,11 +115,15 @@ const load = () => {
     for (const name of packages) cpSync(join(root, "dist", "packages", name), join(scope, name), { recursive: true })
     const specifiers = packages.flatMap((name) => {
       const { exports } = JSON.parse(readFileSync(join(scope, name, "package.json"), "utf8"))
-      return Object.keys(exports).filter((path) => path !== "./package.json").map((path) => `@rainlogs/${name}${path.slice(1)}`)
+      return Object.keys(exports).filter((path) => path !== "./package.json").map((path) =>
+        `@rainlogs/${name}${path.slice(1)}`
+      )
     }).filter((specifier) => !executables.has(specifier))
     writeFileSync(
       join(consumer, "load.mjs"),
-      `for (const specifier of ${JSON.stringify(specifiers)}) await import(specifier)\nconsole.log("${specifiers.length} modules load on Node", process.version)\n`
+      `for (const specifier of ${
+        JSON.stringify(specifiers)
+      }) await import(specifier)\nconsole.log("${specifiers.length} modules load on Node", process.version)\n`
     )
     run("node", [join(consumer, "load.mjs")], { cwd: consumer })
   } finally {

@@ -6,7 +6,10 @@ import { join } from "node:path"
 import { environment, install, root } from "./install.mjs"
 
 install()
-const child = spawn(join(root, "node_modules", ".bin", "node"), [join(root, "appliance/torture/main.ts"), ...process.argv.slice(2)], {
+const child = spawn(join(root, "node_modules", ".bin", "node"), [
+  join(root, "appliance/torture/main.ts"),
+  ...process.argv.slice(2)
+], {
   stdio: "inherit",
   env: environment()
 })

@@ -25,9 +25,9 @@ import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
-import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as Routes from "@rainlogs/server/api/Routes"
 import * as Database from "@rainlogs/server/database/Database"
+import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
 import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
@@ -35,7 +35,7 @@ import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Config, Context, Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
-import { SqlClient } from "effect/sql"
+import type { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
@@ -62,7 +62,9 @@ export interface ApplianceOptions extends PipelineOptions {
 }
 
 /** Where the API listens: `http://host:port`. */
-export class ApiAddress extends Context.Service<ApiAddress, { readonly url: string }>()("@rainlogs/appliance/ApiAddress") {}
+export class ApiAddress
+  extends Context.Service<ApiAddress, { readonly url: string }>()("@rainlogs/appliance/ApiAddress")
+{}
 
 /** The operator's token: `RAINLOGS_ADMIN_TOKEN`, or one made at the first start and kept in the data directory. */
 export const adminToken = Effect.gen(function*() {

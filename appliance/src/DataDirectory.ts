@@ -62,16 +62,14 @@ export const keptSecret = Effect.fn("DataDirectory.keptSecret")(function*(file: 
 
 /** The text of a small file, or undefined if there is none. */
 export const readKept = (file: string) =>
-  Effect.try({
-    try: () => readFileSync(file, "utf8"),
-    catch: (cause) => cause
-  }).pipe(
-    Effect.catch((cause) =>
-      cause instanceof Error && "code" in cause && cause.code === "ENOENT"
-        ? Effect.succeed(undefined)
-        : Effect.fail(new DataDirectoryUnusable({ path: file, detail: messageOf(cause) }))
-    )
-  )
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(readFileSync(file, "utf8"))
+    } catch (cause) {
+      if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return Effect.undefined
+      return Effect.fail(new DataDirectoryUnusable({ path: file, detail: messageOf(cause) }))
+    }
+  })
 
 /** Replaces a small file durably (mode 0600): a reader, or a start after a crash, sees the old text or the new one. */
 export const writeKept = (file: string, text: string) =>

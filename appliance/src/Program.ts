@@ -1,13 +1,14 @@
 /**
  * The `rainlogs` command: its tree and how a process runs it.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { main as verifyMain } from "@rainlogs/verify/cli"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
+import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -27,6 +28,7 @@ export const start = async (postgresArchive: string | undefined): Promise<void> 
   }
   rainlogs.pipe(
     Command.run({ version }),
+    reportErrors,
     Effect.provide(NodeServices.layer),
     Effect.provideService(PostgresArchive, postgresArchive),
     NodeRuntime.runMain

@@ -36,4 +36,8 @@ export const bar = (share: number, width = 24): string => {
 
 /** Bytes for people: `12.3 MB`. */
 export const bytes = (count: number): string =>
-  count < 1e6 ? `${(count / 1e3).toFixed(1)} kB` : count < 1e9 ? `${(count / 1e6).toFixed(1)} MB` : `${(count / 1e9).toFixed(2)} GB`
+  count < 1e6
+    ? `${(count / 1e3).toFixed(1)} kB`
+    : count < 1e9
+    ? `${(count / 1e6).toFixed(1)} MB`
+    : `${(count / 1e9).toFixed(2)} GB`

@@ -34,7 +34,9 @@ export const withChildren: Effect.Effect<number> = Effect.sync(() => {
   if (process.platform !== "linux") return process.memoryUsage().rss
   const parentOf = parents()
   const isOurs = (pid: number): boolean => {
-    for (let at: number | undefined = pid; at !== undefined && at > 0; at = parentOf.get(at)) if (at === process.pid) return true
+    for (let at: number | undefined = pid; at !== undefined && at > 0; at = parentOf.get(at)) {
+      if (at === process.pid) return true
+    }
     return false
   }
   let total = 0

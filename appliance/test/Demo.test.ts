@@ -42,46 +42,58 @@ const sink = () => {
 describe("rainlogs demo", () => {
   const data = join(directory, "data")
 
-  it("backfills, verifies and stops; the verifier alone agrees; a second run resumes; one flipped bit is caught", async () => {
-    const first = await rainlogs(["demo", "--once", "--json", "--data", data])
-    assert.strictEqual(first.code, 0, first.stderr)
-    const result = lastLine(first)
-    assert.deepStrictEqual(result.verdict, {
-      integrity: "PASS",
-      completeness: "PASS",
-      anchoring: "INCONCLUSIVE",
-      erasures: "INCONCLUSIVE"
-    })
-    assert.strictEqual(result.archive, join(data, "archive"))
-    assert.isAtLeast(result.windows, 6)
-    assert.isAbove(result.records, 10_000)
-    assert.isAbove(result.bytes, result.records * 500)
-    assert.isBelow(result.seconds, 60)
-    assert.match(result.apiUrl, /^http:\/\/127\.0\.0\.1:\d+$/)
-    assert.match(result.apiKey, /^rl_/)
-    for (const name of ["readyMs", "rssMb"]) assert.isAbove(result[name], 0, name)
+  it(
+    "backfills, verifies and stops; the verifier alone agrees; a second run resumes; one flipped bit is caught",
+    async () => {
+      const first = await rainlogs(["demo", "--once", "--json", "--data", data])
+      assert.strictEqual(first.code, 0, first.stderr)
+      const result = lastLine(first)
+      assert.deepStrictEqual(result.verdict, {
+        integrity: "PASS",
+        completeness: "PASS",
+        anchoring: "INCONCLUSIVE",
+        erasures: "INCONCLUSIVE"
+      })
+      assert.strictEqual(result.archive, join(data, "archive"))
+      assert.isAtLeast(result.windows, 6)
+      assert.isAbove(result.records, 10_000)
+      assert.isAbove(result.bytes, result.records * 500)
+      assert.isBelow(result.seconds, 60)
+      assert.match(result.apiUrl, /^http:\/\/127\.0\.0\.1:\d+$/)
+      assert.match(result.apiKey, /^rl_/)
+      for (const name of ["readyMs", "rssMb"]) assert.isAbove(result[name], 0, name)
 
-    const alone = sink()
-    const only = ["--only", "integrity,completeness"]
-    assert.strictEqual(await verify([result.archive, "--key", result.vkey, ...only], alone.output), 0, alone.written.join(""))
-    assert.strictEqual(await verify([result.archive, "--key", result.vkey], sink().output), 2, "anchors are not there yet")
+      const alone = sink()
+      const only = ["--only", "integrity,completeness"]
+      assert.strictEqual(
+        await verify([result.archive, "--key", result.vkey, ...only], alone.output),
+        0,
+        alone.written.join("")
+      )
+      assert.strictEqual(
+        await verify([result.archive, "--key", result.vkey], sink().output),
+        2,
+        "anchors are not there yet"
+      )
 
-    const second = await rainlogs(["demo", "--once", "--json", "--data", data])
-    assert.strictEqual(second.code, 0, second.stderr)
-    assert.match(second.stderr, /Resuming/)
-    const resumed = lastLine(second)
-    assert.strictEqual(resumed.origin, result.origin)
-    assert.isAtLeast(resumed.records, result.records)
+      const second = await rainlogs(["demo", "--once", "--json", "--data", data])
+      assert.strictEqual(second.code, 0, second.stderr)
+      assert.match(second.stderr, /Resuming/)
+      const resumed = lastLine(second)
+      assert.strictEqual(resumed.origin, result.origin)
+      assert.isAtLeast(resumed.records, result.records)
 
-    const third = await rainlogs(["demo", "--tamper", "--json", "--data", data])
-    assert.strictEqual(third.code, 1, third.stderr)
-    const tampered = lastLine(third)
-    assert.strictEqual(tampered.verdict.integrity, "FAIL")
-    const [finding] = tampered.findings
-    assert.strictEqual(finding.code, "OBJECT_HASH_MISMATCH")
-    assert.strictEqual(finding.key, tampered.tampered.key)
-    assert.strictEqual(await verify([result.archive, "--key", result.vkey, ...only], sink().output), 1)
-  }, 240_000)
+      const third = await rainlogs(["demo", "--tamper", "--json", "--data", data])
+      assert.strictEqual(third.code, 1, third.stderr)
+      const tampered = lastLine(third)
+      assert.strictEqual(tampered.verdict.integrity, "FAIL")
+      const [finding] = tampered.findings
+      assert.strictEqual(finding.code, "OBJECT_HASH_MISMATCH")
+      assert.strictEqual(finding.key, tampered.tampered.key)
+      assert.strictEqual(await verify([result.archive, "--key", result.vkey, ...only], sink().output), 1)
+    },
+    240_000
+  )
 
   it("follows live until Ctrl-C, and leaves no database behind", async () => {
     const live = join(directory, "live")

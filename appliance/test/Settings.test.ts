@@ -12,7 +12,11 @@ describe("settings", () => {
     const read = new Set<string>()
     for (const file of globSync(["packages/{core,server}/src/**/*.ts", "appliance/src/**/*.ts"], { cwd: root })) {
       if (file.endsWith("Settings.ts")) continue
-      for (const [name] of readFileSync(`${root}/${file}`, "utf8").matchAll(/"(RAINLOGS_[A-Z0-9_]*[A-Z0-9]|DATABASE_URL)"/g)) {
+      for (
+        const [name] of readFileSync(`${root}/${file}`, "utf8").matchAll(
+          /"(RAINLOGS_[A-Z0-9_]*[A-Z0-9]|DATABASE_URL)"/g
+        )
+      ) {
         read.add(name.slice(1, -1))
       }
     }

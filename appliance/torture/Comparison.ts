@@ -99,7 +99,9 @@ export const compareWithTruth = async (options: {
     const open = jobs.filter(({ state, window }) => window.from < until && state !== "committed" && state !== "gap")
     const end = jobs.at(-1)?.window.to ?? 0
     if (jobs.length > 0 && open.length === 0 && end >= until - 600_000) break
-    if (Date.now() > deadline) throw new Error(`${open.length} windows are still open: ${JSON.stringify(open.slice(0, 3))}`)
+    if (Date.now() > deadline) {
+      throw new Error(`${open.length} windows are still open: ${JSON.stringify(open.slice(0, 3))}`)
+    }
     await setTimeout(500)
   }
   const fields = await fieldsOf(simulator, zone, deadline)
@@ -114,7 +116,9 @@ export const compareWithTruth = async (options: {
     if (job.state !== "committed") continue
     const [mine, theirs]: [MultisetDigest, MultisetDigest] = await Promise.all([
       digestOf(appliance, job),
-      getJson(`${simulator.control}/truth?zone=${zone}&from=${from}&to=${to}&timestamps=rfc3339&fields=${fields.join(",")}`)
+      getJson(
+        `${simulator.control}/truth?zone=${zone}&from=${from}&to=${to}&timestamps=rfc3339&fields=${fields.join(",")}`
+      )
     ])
     lines += mine.count
     if (mine.digest !== theirs.digest || mine.count !== theirs.count) {

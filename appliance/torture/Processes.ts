@@ -2,8 +2,8 @@
  * The processes of a torture run: a simulator that lives through it, and appliances that are killed.
  */
 import { type ChildProcess, spawn } from "node:child_process"
-import { createInterface } from "node:readline"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))

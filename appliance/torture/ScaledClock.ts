@@ -2,7 +2,7 @@
  * A clock that runs faster than the wall, shared by processes that are given the same three numbers: simulated Unix ms
  * `epochMs` at the real moment `realEpochMs`, `speed` simulated seconds a second. Sleeping is as much shorter.
  */
-import { type SimulatedTime, simulatedClock } from "@rainlogs/cloudflare-simulator/SimulatedClock"
+import { simulatedClock, type SimulatedTime } from "@rainlogs/cloudflare-simulator/SimulatedClock"
 import { type Clock, Duration, Effect } from "effect"
 
 /** The Effect clock of simulated time. */

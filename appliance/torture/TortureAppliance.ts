@@ -2,10 +2,10 @@
  * The process that torture kills: a real appliance on a data directory, under a clock it shares with the simulator.
  * Options come as one JSON argument; it prints one JSON line when its API answers, and runs until it is stopped.
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
-import { defaultPlanning } from "@rainlogs/core/archive/PlanWindows"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import type { SimulatedTime } from "@rainlogs/cloudflare-simulator/SimulatedClock"
+import { defaultPlanning } from "@rainlogs/core/archive/PlanWindows"
 import { Clock, Effect, Layer, Redacted } from "effect"
 import { join } from "node:path"
 import * as Appliance from "../src/Appliance.ts"
@@ -65,17 +65,20 @@ const prepare = Effect.gen(function*() {
 })
 
 prepare.pipe(
-  Effect.provide(Appliance.layer({
-    host: "127.0.0.1",
-    port: 0,
-    concurrency: options.workers,
-    settleMs: 90_000,
-    // Shorter windows than an hour: more steps to be killed between.
-    planning: { ...defaultPlanning, longestWindowMs: options.windowMs },
-    cloudflareBaseUrl: options.cloudflareBaseUrl
-  })),
-  Effect.provide(DataDirectory.layer(options.data)),
-  Effect.provide(Layer.merge(NodeServices.layer, Logging.layer("Info"))),
+  Effect.provide(
+    Appliance.layer({
+      host: "127.0.0.1",
+      port: 0,
+      concurrency: options.workers,
+      settleMs: 90_000,
+      // Shorter windows than an hour: more steps to be killed between.
+      planning: { ...defaultPlanning, longestWindowMs: options.windowMs },
+      cloudflareBaseUrl: options.cloudflareBaseUrl
+    }).pipe(
+      Layer.provideMerge(DataDirectory.layer(options.data)),
+      Layer.provideMerge(Layer.merge(NodeServices.layer, Logging.layer("Info")))
+    )
+  ),
   Effect.provideService(Clock.Clock, ScaledClock.make(options.time)),
   NodeRuntime.runMain
 )

@@ -11,8 +11,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { compareWithTruth, type Hello, type Truths } from "./Comparison.ts"
-import { gone, killAlone, killGroup, type Started } from "./Processes.ts"
 import { applianceOptions, startAppliance, startSimulator } from "./Participants.ts"
+import { gone, killAlone, killGroup, type Started } from "./Processes.ts"
 import type { TortureOptions } from "./TortureAppliance.ts"
 
 /** What to do to the archive. Times of the simulated clock in ms, the rest real. */
@@ -100,7 +100,9 @@ export const run = async (options: RunOptions): Promise<RunResult> => {
       entries: report.size,
       integrity: report.verdict.integrity,
       completeness: report.verdict.completeness,
-      findings: report.findings.filter(({ severity }) => severity !== "notice").map(({ code, detail }) => `${code}: ${detail}`),
+      findings: report.findings.filter(({ severity }) => severity !== "notice").map(({ code, detail }) =>
+        `${code}: ${detail}`
+      ),
       faults: counters.faults,
       requests: counters.requests,
       seconds: Math.round((Date.now() - began) / 1000)

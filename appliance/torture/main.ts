@@ -60,7 +60,9 @@ if (values.help) {
       log: (text) => process.stderr.write(`${text}\n`)
     })
     process.stdout.write(
-      values.json ? `${JSON.stringify({ ok: good(result), ...result })}\n` : `seed ${seed}: ${good(result) ? "ok" : "BROKEN"} ` +
+      values.json ?
+        `${JSON.stringify({ ok: good(result), ...result })}\n` :
+        `seed ${seed}: ${good(result) ? "ok" : "BROKEN"} ` +
         `${result.windows} windows, ${result.lines} lines equal to the truth, ${result.kills} kills, ${result.entries} entries, ` +
         `INTEGRITY ${result.integrity}, COMPLETENESS ${result.completeness}, ${result.seconds} s\n` +
         `  faults ${JSON.stringify(result.faults)}\n` +

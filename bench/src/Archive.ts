@@ -21,7 +21,9 @@ export const archive: Bench = {
     const { stdout } = await promisify(execFile)(process.execPath, [script, input, directory])
     const report: ArchiveReport = JSON.parse(stdout)
     if (report.records !== generated.lines || report.plainBytes !== generated.bytes) {
-      throw new Error(`archived ${report.records} records of ${generated.lines}, ${report.plainBytes} bytes of ${generated.bytes}`)
+      throw new Error(
+        `archived ${report.records} records of ${generated.lines}, ${report.plainBytes} bytes of ${generated.bytes}`
+      )
     }
     const ratios = [zstd, opensslSha256].map((tool) => ratioTo(tool, input, report.cpuSeconds))
     const mb = report.plainBytes / 1e6

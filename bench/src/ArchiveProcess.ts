@@ -6,8 +6,8 @@
 import * as NodeRuntime from "@effect/platform-node-shared/NodeRuntime"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { defaultPlanning } from "@rainlogs/core/archive/PlanWindows"
-import * as Worker from "@rainlogs/core/archive/Worker"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import * as Worker from "@rainlogs/core/archive/Worker"
 import { CollectionError } from "@rainlogs/core/collect/CollectionError"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { logpullLimits, parametersOf } from "@rainlogs/core/collect/Logpull"
@@ -157,8 +157,11 @@ const program = Effect.gen(function*() {
 const planning = { ...defaultPlanning, liveWindowMs: minute, longestWindowMs: minute }
 
 program.pipe(
-  Effect.provide(Appliance.pipeline({ planning }, fromFile)),
-  Effect.provide(DataDirectory.layer(join(directory, "data"))),
-  Effect.provide(Logging.layer("Warn")),
+  Effect.provide(
+    Appliance.pipeline({ planning }, fromFile).pipe(
+      Layer.provideMerge(DataDirectory.layer(join(directory, "data"))),
+      Layer.provideMerge(Logging.layer("Warn"))
+    )
+  ),
   NodeRuntime.runMain
 )

@@ -96,7 +96,9 @@ export class LedgerBuilder {
     if (this.#bundle.length > 0) this.#writeBundle()
     for (const [level, hashes] of this.#tiles.entries()) {
       const whole = Math.floor(hashes.length / tileWidth) * tileWidth
-      for (let first = 0; first < whole; first += tileWidth) this.#writeTile(level, first / tileWidth, hashes.slice(first, first + tileWidth))
+      for (let first = 0; first < whole; first += tileWidth) {
+        this.#writeTile(level, first / tileWidth, hashes.slice(first, first + tileWidth))
+      }
       if (whole < hashes.length) this.#writeTile(level, whole / tileWidth, hashes.slice(whole))
     }
     const { size } = this.#tree
@@ -148,4 +150,3 @@ export class LedgerBuilder {
     writeFileSync(path, bytes)
   }
 }
-

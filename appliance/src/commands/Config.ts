@@ -16,5 +16,7 @@ export const command = Command.make("config", {
       yield* Console.log(`${name}=${value}${unit === "" ? "" : ` ${unit}`}   (${origin})\n    ${about}`)
     }
   })).pipe(
-    Command.withDescription("Show every setting, its value and where it comes from; an unknown RAINLOGS_* variable is an error")
+    Command.withDescription(
+      "Show every setting, its value and where it comes from; an unknown RAINLOGS_* variable is an error"
+    )
   )

@@ -1,7 +1,7 @@
 /**
  * `rainlogs demo`
  */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import { DataDirectory } from "../DataDirectory.ts"
 import * as Demo from "../demo/Demo.ts"
@@ -37,8 +37,7 @@ export const command = Command.make("demo", {
     host,
     port
   }, startedAt).pipe(
-    Effect.provide(DataDirectory.layer(data)),
-    Effect.provide(Logging.layer("Warn")),
+    Effect.provide(Layer.provideMerge(DataDirectory.layer(data), Logging.layer("Warn"))),
     Effect.flatMap((exitCode) => exitCode === 0 ? Effect.void : Effect.fail(new CommandEnded({ exitCode })))
   )).pipe(
     Command.withDescription(

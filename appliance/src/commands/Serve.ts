@@ -1,7 +1,7 @@
 /**
  * `rainlogs serve`
  */
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { Command, Flag } from "effect/cli"
 import * as Appliance from "../Appliance.ts"
 import { DataDirectory } from "../DataDirectory.ts"
@@ -22,14 +22,17 @@ export const command = Command.make("serve", {
 }, ({ concurrency, data, host, port }) =>
   Effect.gen(function*() {
     const { url } = yield* Appliance.ApiAddress
-    const { root, secrets } = yield* DataDirectory
-    yield* Effect.logInfo(`Rainlogs answers at ${url}; data in ${root}; admin token in ${secrets}/admin.token`)
+    const { root } = yield* DataDirectory
+    yield* Effect.logInfo(`Rainlogs answers at ${url}; data in ${root}`)
     return yield* Effect.never
   }).pipe(
-    Effect.provide(Appliance.layer({ host, port, concurrency })),
-    Effect.provide(DataDirectory.layer(data)),
-    (running) => Effect.andThen(refuseUnknown, running),
-    Effect.provide(Logging.layer("Info"))
+    Effect.provide(
+      Appliance.layer({ host, port, concurrency }).pipe(
+        Layer.provideMerge(DataDirectory.layer(data)),
+        Layer.provide(Layer.effectDiscard(refuseUnknown)),
+        Layer.provideMerge(Logging.layer("Info"))
+      )
+    )
   )).pipe(
     Command.withDescription("Run the appliance: database, worker and API, until it is stopped"),
     Command.withExamples([

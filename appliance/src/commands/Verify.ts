@@ -16,6 +16,9 @@ export const command = Command.make("verify", {
 }, () => Effect.void).pipe(
   Command.withDescription("Verify an archive directory offline, with nothing but its public key"),
   Command.withExamples([
-    { command: "rainlogs verify ./archive --key \"$VKEY\" --only integrity,completeness", description: "Exit 0 if proven" }
+    {
+      command: "rainlogs verify ./archive --key \"$VKEY\" --only integrity,completeness",
+      description: "Exit 0 if proven"
+    }
   ])
 )

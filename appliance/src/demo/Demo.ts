@@ -3,14 +3,14 @@
  * offline verifier judges the real directory.
  */
 import { defaultPlanning, type PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
-import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import { Origin } from "@rainlogs/core/domain/Customer"
+import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import type { Report } from "@rainlogs/verify/Report"
-import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { Effect, Redacted } from "effect"
 import * as Appliance from "../Appliance.ts"
 import { DataDirectory } from "../DataDirectory.ts"
@@ -69,7 +69,9 @@ const prepare = Effect.fnUntraced(function*(apiUrl: string, cloudflareToken: str
 
 /** The verifier's judgement on the archive directory, by the public key alone. */
 const verify = (archive: string, vkey: string): Effect.Effect<Report> =>
-  Effect.promise(async () => verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], verifySignature }))
+  Effect.promise(async () =>
+    verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], verifySignature })
+  )
 
 const say = (text: string) => Effect.sync(() => process.stderr.write(`${text}\n`))
 
@@ -83,7 +85,8 @@ const findingLines = (report: Report): string =>
     .filter(({ severity }) => severity !== "notice")
     .map(({ actual, code, detail, expected, key }) =>
       `  ${code}: ${detail}` + (key === undefined ? "" : `\n    file      ${key}`) +
-      (expected === undefined ? "" : `\n    expected  ${expected}`) + (actual === undefined ? "" : `\n    actual    ${actual}`)
+      (expected === undefined ? "" : `\n    expected  ${expected}`) +
+      (actual === undefined ? "" : `\n    actual    ${actual}`)
     )
     .join("\n")
 
@@ -198,7 +201,7 @@ export const run = Effect.fn("Demo.run")(function*(options: DemoOptions, started
     const round: Round = { state, apiUrl, archive: directory.archive, totals, report, seconds, readyMs }
     if (options.ending === "tamper") return yield* tamper(round, options.output)
     yield* print(round, options.output)
-    if (options.ending === "follow") yield* follow(ledger, round, progress)
+    if (options.ending === "follow") return yield* follow(ledger, round, progress)
     return good(report) ? 0 : 2
   }).pipe(
     Effect.provide(Appliance.layer({

@@ -1,9 +1,9 @@
 /**
  * The demo as a client of the REST API: it makes its customer and zone the way a user does, over HTTP.
  */
-import { Effect, Redacted, Schema } from "effect"
 import { CreatedCustomer } from "@rainlogs/core/api/CustomersApi"
 import { ZoneResource } from "@rainlogs/core/api/ZonesApi"
+import { Effect, Redacted, Schema } from "effect"
 
 /** The API answered with something else than was asked for. */
 export class DemoRequestFailed extends Schema.TaggedError<DemoRequestFailed>()("DemoRequestFailed", {
@@ -48,5 +48,10 @@ export const createCustomer = (apiUrl: string, admin: Redacted.Redacted<string>)
 export const createZone = (
   apiUrl: string,
   apiKey: Redacted.Redacted<string>,
-  zone: { readonly name: string; readonly cloudflareZoneId: string; readonly token: string; readonly backfillHours: number }
+  zone: {
+    readonly name: string
+    readonly cloudflareZoneId: string
+    readonly token: string
+    readonly backfillHours: number
+  }
 ) => post(`${apiUrl}/api/v1/zones`, apiKey, zone, ZoneResource)

@@ -1,8 +1,8 @@
 /**
  * What a demo remembers between runs on the same data directory: its customer, zone and keys (file mode 0600).
  */
-import { Effect, Schema } from "effect"
 import { CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import { Effect, Schema } from "effect"
 import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { DataDirectory, readKept, writeKept } from "../DataDirectory.ts"

@@ -1,8 +1,8 @@
 /**
  * The zone the demo archives: one Enterprise zone of a simulated Cloudflare account, with realistic traffic.
  */
-import { Effect, type Scope } from "effect"
 import { type Simulator, startSimulator } from "@rainlogs/cloudflare-simulator/Simulator"
+import { Effect, type Scope } from "effect"
 
 /** The simulated zone's id, as Cloudflare writes ids. */
 export const cloudflareZoneId = "023e105f4ecef8ad9ca31a8372d0c353"

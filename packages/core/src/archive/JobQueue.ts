@@ -28,8 +28,8 @@ export class JobQueue extends Context.Service<JobQueue, {
       return JobQueue.of({
         offer: (jobs) =>
           Effect.suspend(() => {
-            const fresh = jobs.filter(({ job }) => !held.has(job))
-            for (const { job } of fresh) held.add(job)
+            // Marked one by one: a job may be there twice in one offer too.
+            const fresh = jobs.filter(({ job }) => !held.has(job) && held.add(job))
             return Queue.offerAll(queue, fresh)
           }),
         take: (work) =>

@@ -6,7 +6,9 @@ import { CustomerId, Timestamp } from "./Identifier.ts"
 
 /** The name of a customer's ledger: `<archive-domain>/t/<customer uuid>` (ledger format §1). */
 export const Origin = Schema.String.pipe(
-  Schema.check(Schema.isPattern(/^[a-z0-9][a-z0-9.-]*(?::[0-9]+)?\/t\/[0-9a-f-]{36}$/u, { expected: "<archive-domain>/t/<uuid>" })),
+  Schema.check(
+    Schema.isPattern(/^[a-z0-9][a-z0-9.-]*(?::[0-9]+)?\/t\/[0-9a-f-]{36}$/u, { expected: "<archive-domain>/t/<uuid>" })
+  ),
   Schema.brand("Origin")
 )
 export type Origin = typeof Origin.Type

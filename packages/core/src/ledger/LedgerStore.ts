@@ -42,7 +42,11 @@ export class LedgerStore extends Context.Service<LedgerStore, {
   /** The ledgers of all customers. */
   readonly ledgers: Effect.Effect<ReadonlyArray<LedgerOf>, DatabaseError>
   /** Appends one event entry; an event whose job is already in the ledger is not appended again ("exists"). */
-  readonly append: (ledger: LedgerOf, draft: EventDraft, now: number) => Effect.Effect<"appended" | "exists", DatabaseError>
+  readonly append: (
+    ledger: LedgerOf,
+    draft: EventDraft,
+    now: number
+  ) => Effect.Effect<"appended" | "exists", DatabaseError>
   /**
    * Appends an event whose document depends on the ledger's state (a heartbeat): `make` sees the snapshot under the
    * customer's lock and returns the draft to append at exactly that place, after making its document durable;
@@ -60,7 +64,10 @@ export class LedgerStore extends Context.Service<LedgerStore, {
   readonly lastEvent: (
     ledger: LedgerOf,
     kind: EventDraft["kind"]
-  ) => Effect.Effect<Option.Option<{ readonly documentSha256: string; readonly time: number; readonly seq: number }>, DatabaseError>
+  ) => Effect.Effect<
+    Option.Option<{ readonly documentSha256: string; readonly time: number; readonly seq: number }>,
+    DatabaseError
+  >
   /** Runs `work` if no other process publishes this ledger now; none if one does. */
   readonly exclusively: <A, E, R>(
     ledger: LedgerOf,

@@ -38,7 +38,10 @@ export class Signer extends Context.Service<Signer, {
     readonly size: number
     readonly root: Uint8Array
     readonly proof: ReadonlyArray<Uint8Array>
-  }) => Effect.Effect<{ readonly immutable: Uint8Array; readonly served: Uint8Array }, SignerRefused | SignerUnavailable>
+  }) => Effect.Effect<
+    { readonly immutable: Uint8Array; readonly served: Uint8Array },
+    SignerRefused | SignerUnavailable
+  >
   /** Signs the text of a genesis or policy document as a note by the log key. */
   readonly signDocument: (origin: Origin, text: string) => Effect.Effect<Uint8Array, SignerUnavailable>
 }>()("@rainlogs/core/Signer") {}

@@ -5,7 +5,14 @@
 import { Context, type Effect, Schema, type Stream } from "effect"
 
 /** What a caller can do about a storage failure; retry policies match on it. */
-export const StorageCategory = Schema.Literals(["transient", "throttled", "full", "unauthorised", "corrupt", "rejected"])
+export const StorageCategory = Schema.Literals([
+  "transient",
+  "throttled",
+  "full",
+  "unauthorised",
+  "corrupt",
+  "rejected"
+])
 export type StorageCategory = typeof StorageCategory.Type
 
 /** The store failed. `category` says whether to retry, `operation` and `key` say what was tried. */
@@ -46,7 +53,10 @@ export class ObjectStore extends Context.Service<ObjectStore, {
     body: { readonly size: number; readonly sha256: string; readonly bytes: Stream.Stream<Uint8Array, E, R> }
   ) => Effect.Effect<"created" | "exists", E | ObjectExists | StorageError, R>
   /** Stores a small document; same promise as `put`. */
-  readonly putBytes: (key: string, bytes: Uint8Array) => Effect.Effect<"created" | "exists", ObjectExists | StorageError>
+  readonly putBytes: (
+    key: string,
+    bytes: Uint8Array
+  ) => Effect.Effect<"created" | "exists", ObjectExists | StorageError>
   /** Atomically replaces a small mutable object. Only for the served checkpoint; refused for any other key. */
   readonly replace: (key: string, bytes: Uint8Array) => Effect.Effect<void, StorageError>
   /** The bytes of an object or a range of it, streamed. */
@@ -60,4 +70,3 @@ export class ObjectStore extends Context.Service<ObjectStore, {
   /** Removes an object; removing a missing one succeeds. Called only by lifecycle code that has the right to. */
   readonly remove: (key: string) => Effect.Effect<void, StorageError>
 }>()("@rainlogs/core/ObjectStore") {}
-

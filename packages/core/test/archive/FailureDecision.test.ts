@@ -1,5 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { decideFailure, type Failure, failuresBeforeSplit, middleOf, silencesBeforeSplit } from "@rainlogs/core/archive/FailureDecision"
+import {
+  decideFailure,
+  type Failure,
+  failuresBeforeSplit,
+  middleOf,
+  silencesBeforeSplit
+} from "@rainlogs/core/archive/FailureDecision"
 
 const hour = { from: 1_767_225_600_000, to: 1_767_229_200_000 }
 const limits = { shortestWindowMs: 1000 }

@@ -15,7 +15,11 @@ const Length = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 30 * hou
 const Longest = Schema.Int.check(Schema.isBetween({ minimum: 60_000, maximum: hour }))
 
 describe("planning windows", () => {
-  it.effect.prop("windows are contiguous, not empty, no longer than allowed and end at the end", [Instant, Length, Longest], ([from, length, longest]) =>
+  it.effect.prop("windows are contiguous, not empty, no longer than allowed and end at the end", [
+    Instant,
+    Length,
+    Longest
+  ], ([from, length, longest]) =>
     Effect.sync(() => {
       const until = from + length
       const windows = planWindows(from, until, longest, { ...defaultPlanning, mostWindows: Infinity })
@@ -57,7 +61,10 @@ describe("planning windows", () => {
 
   it("keeps a margin to the source's horizon and settles on the live grid", () => {
     const now = Date.UTC(2026, 0, 8, 0, 7, 30)
-    assert.strictEqual(new Date(oldestCollectable(now, limits, defaultPlanning)).toISOString(), "2026-01-01T00:18:00.000Z")
+    assert.strictEqual(
+      new Date(oldestCollectable(now, limits, defaultPlanning)).toISOString(),
+      "2026-01-01T00:18:00.000Z"
+    )
     assert.strictEqual(new Date(settledUntil(now, limits, defaultPlanning)).toISOString(), "2026-01-08T00:00:00.000Z")
   })
 })
