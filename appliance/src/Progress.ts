@@ -20,7 +20,7 @@ export const make = Effect.acquireRelease(
     return {
       show: (text) => {
         clear()
-        stream.write(text.slice(0, Math.max(20, stream.columns - 1)))
+        stream.write(text.slice(0, (stream.columns || 80) - 1))
       },
       clear
     }
