@@ -29,7 +29,8 @@ if [ -z "$from" ]; then
   fi
 fi
 [ -f "$from" ] || fail "no such file: $from"
-mkdir -p "$prefix/bin"
+mkdir -p "$prefix/bin" || fail "cannot make $prefix/bin; choose another place with --prefix DIR"
+prefix=$(CDPATH='' cd -- "$prefix" && pwd)
 # A new file and a rename, so that a running rainlogs keeps its own copy and a reader never sees half a file.
 temporary=$prefix/bin/.rainlogs.$$
 trap 'rm -f "$temporary"' EXIT
@@ -39,6 +40,7 @@ chmod 755 "$temporary"
 mv "$temporary" "$prefix/bin/rainlogs"
 trap - EXIT
 printf 'Installed %s\n' "$prefix/bin/rainlogs"
+# shellcheck disable=SC2016 # The reader's shell is to expand $PATH, not this one.
 case ":$PATH:" in
   *":$prefix/bin:"*) ;;
   *) printf 'Add it to your PATH: export PATH="%s:$PATH"\n' "$prefix/bin" ;;

@@ -38,6 +38,7 @@ import { HttpRouter, HttpServer } from "effect/http"
 import type { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { join } from "node:path"
+import { ApiCannotListen } from "./ApiCannotListen.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
 
@@ -110,11 +111,7 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    return strategy.pipe(
-      Layer.provide(client),
-      Layer.provide(CloudflareHttpClient.layer),
-      Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))
-    )
+    return strategy.pipe(Layer.provide(client), Layer.provide(CloudflareHttpClient.layer))
   }))
 
 /** Database, stores and the road from `strategy` to the ledger; nothing runs yet. For embedding and measuring. */
@@ -144,6 +141,12 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
     )
   }))
 
+const listener = ({ host, port }: ApplianceOptions) =>
+  HttpServerPlatform.layer({ hostname: host, port }).pipe(
+    Layer.catchTag("ServeError", ({ cause }) =>
+      Layer.effect(HttpServer.HttpServer, Effect.fail(ApiCannotListen.from(host, port, cause))))
+  )
+
 const api = (options: ApplianceOptions) => {
   const address = Layer.effect(
     ApiAddress,
@@ -154,7 +157,7 @@ const api = (options: ApplianceOptions) => {
   )
   return Layer.merge(HttpRouter.serve(Routes.routes, { disableLogger: true }), address).pipe(
     Layer.provide(HttpServer.layerServices),
-    Layer.provide(HttpServerPlatform.layer({ hostname: options.host, port: options.port }))
+    Layer.provide(listener(options))
   )
 }
 
@@ -163,4 +166,8 @@ export const layer = (options: ApplianceOptions) =>
   Layer.mergeAll(
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
-  ).pipe(Layer.provideMerge(pipeline(options, cloudflare(options))))
+  ).pipe(
+    Layer.provideMerge(pipeline(options, cloudflare(options))),
+    // The API shows the very breakers that the client asks.
+    Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))
+  )

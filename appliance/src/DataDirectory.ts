@@ -1,9 +1,10 @@
 /**
  * Where an appliance keeps everything: one directory, closed to other users, with a folder for each owner.
  */
+import * as DurableFile from "@rainlogs/core/storage/DurableFile"
 import { Context, Effect, Layer, Redacted, Schema } from "effect"
 import { randomBytes } from "node:crypto"
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from "node:fs"
+import { mkdirSync } from "node:fs"
 import { join, resolve } from "node:path"
 
 /** The data directory could not be made or read. */
@@ -16,6 +17,7 @@ export class DataDirectoryUnusable extends Schema.TaggedError<DataDirectoryUnusa
   }
 }
 
+/** The folders of one data directory, as absolute paths. */
 export class DataDirectory extends Context.Service<DataDirectory, {
   readonly root: string
   /** The object store: `logs/…`, `keys/…` and `integrity/v1/…`. */
@@ -32,6 +34,8 @@ export class DataDirectory extends Context.Service<DataDirectory, {
 }
 
 const make = Effect.fnUntraced(function*(path: string) {
+  // Most often an unset variable; taken literally it would be the working directory.
+  if (path === "") return yield* new DataDirectoryUnusable({ path: "\"\"", detail: "its name is empty" })
   const root = resolve(path)
   const folders = {
     root,
@@ -62,28 +66,14 @@ export const keptSecret = Effect.fn("DataDirectory.keptSecret")(function*(file: 
 
 /** The text of a small file, or undefined if there is none. */
 export const readKept = (file: string) =>
-  Effect.suspend(() => {
-    try {
-      return Effect.succeed(readFileSync(file, "utf8"))
-    } catch (cause) {
-      if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return Effect.undefined
-      return Effect.fail(new DataDirectoryUnusable({ path: file, detail: messageOf(cause) }))
-    }
-  })
+  Effect.tryPromise({
+    try: () => DurableFile.readIfPresent(file),
+    catch: (cause) => new DataDirectoryUnusable({ path: file, detail: messageOf(cause) })
+  }).pipe(Effect.map((bytes) => bytes === null ? undefined : new TextDecoder().decode(bytes)))
 
 /** Replaces a small file durably (mode 0600): a reader, or a start after a crash, sees the old text or the new one. */
 export const writeKept = (file: string, text: string) =>
-  Effect.try({
-    try: () => {
-      const temporary = `${file}.new`
-      const handle = openSync(temporary, "w", 0o600)
-      try {
-        writeSync(handle, text)
-        fsyncSync(handle)
-      } finally {
-        closeSync(handle)
-      }
-      renameSync(temporary, file)
-    },
+  Effect.tryPromise({
+    try: () => DurableFile.writeDurably(file, new TextEncoder().encode(text)),
     catch: (cause) => new DataDirectoryUnusable({ path: file, detail: messageOf(cause) })
   })

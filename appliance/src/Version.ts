@@ -1,2 +1,4 @@
-/** The version of this program, as `--version`, the API and the manifests say it. */
-export const version = "0.1.0"
+/**
+ * The version of this program: that of the packages it is made of, which are released together.
+ */
+export { version } from "@rainlogs/server/api/Version"

@@ -2,6 +2,7 @@ import { afterAll, assert, describe, it } from "@effect/vitest"
 import { main as verify } from "@rainlogs/verify/cli"
 import { spawn } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -112,6 +113,22 @@ describe("rainlogs demo", () => {
     }
     assert.strictEqual(readFileSync(join(secrets, "master.key")).length, 32)
   })
+
+  it("a port that is taken, and an empty data directory, are said plainly", async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+    try {
+      const { port } = server.address() as AddressInfo
+      const taken = await rainlogs(["demo", "--once", "--port", String(port), "--data", join(directory, "taken")])
+      assert.strictEqual(taken.code, 1)
+      assert.include(taken.stderr, `127.0.0.1 port ${port}: another process listens there`)
+    } finally {
+      server.close()
+    }
+    const empty = await rainlogs(["demo", "--once", "--data", ""])
+    assert.strictEqual(empty.code, 1)
+    assert.include(empty.stderr, "its name is empty")
+  }, 60_000)
 
   it("a wrong flag is an error that says what there is", async () => {
     const ended = await rainlogs(["demo", "--onec"])

@@ -23,18 +23,13 @@ import * as Appliance from "../../appliance/src/Appliance.ts"
 import { DataDirectory } from "../../appliance/src/DataDirectory.ts"
 import * as Logging from "../../appliance/src/Logging.ts"
 import { peakRssBytes } from "./Measure.ts"
+import type { FileReport } from "./MeasuredProcess.ts"
 import { descendantCpuSeconds } from "./ProcessTree.ts"
 
 /** What the process prints. CPU seconds are of this process and its database. */
-export interface ArchiveReport {
-  readonly cpuSeconds: number
+export interface ArchiveReport extends FileReport {
   readonly databaseCpuSeconds: number
-  readonly wallSeconds: number
-  readonly peakRssMb: number
   readonly windows: number
-  readonly records: number
-  readonly plainBytes: number
-  readonly storedBytes: number
 }
 
 const [input = "", directory = ""] = process.argv.slice(2)

@@ -1,6 +1,6 @@
 /**
  * Benchmark `window`: one window of `--size` bytes or more passes from the simulated Cloudflare, over HTTP with gzip,
- * into the archive; measures the memory of the appliance process meanwhile. Target (design §6): 256 MB for 5 GB.
+ * into the archive; measures the memory of the appliance process meanwhile. Target: 256 MB for 5 GB.
  */
 import { readFileSync } from "node:fs"
 import { join } from "node:path"

@@ -12,16 +12,7 @@ import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSy
 import { Effect, Layer, ManagedRuntime } from "effect"
 import { join } from "node:path"
 import { measure } from "./Measure.ts"
-
-/** What the process prints. */
-export interface SealReport {
-  readonly cpuSeconds: number
-  readonly wallSeconds: number
-  readonly peakRssMb: number
-  readonly plainBytes: number
-  readonly storedBytes: number
-  readonly records: number
-}
+import type { FileReport } from "./MeasuredProcess.ts"
 
 const [input = "", directory = ""] = process.argv.slice(2)
 const customer = CustomerId.make("01980000-0000-7000-8000-000000000001")
@@ -45,7 +36,7 @@ const seal: Effect.Effect<SealedWindow, unknown> = Effect.scoped(sealer.seal({
 }))
 
 const { cpuSeconds, peakRssMb, value: { object }, wallSeconds } = await measure(() => runtime.runPromise(seal))
-const report: SealReport = {
+const report: FileReport = {
   cpuSeconds,
   wallSeconds,
   peakRssMb,

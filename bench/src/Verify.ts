@@ -1,15 +1,14 @@
 /**
  * Benchmark `verify`: the offline verifier on an archive whose objects are the generated data, and on one of 200 000
- * empty windows for the replay alone. Targets (design §6): 80 % of `openssl dgst -sha256` on the same bytes, 50 000
+ * empty windows for the replay alone. Targets: 80 % of `openssl dgst -sha256` on the same bytes, 50 000
  * entries/s.
  */
-import { execFile } from "node:child_process"
 import { open } from "node:fs/promises"
 import { join } from "node:path"
-import { promisify } from "node:util"
 import { type Bench, rounded, runtime } from "./Bench.ts"
 import { writeGenerated } from "./GeneratedFile.ts"
 import { LedgerBuilder } from "./LedgerBuilder.ts"
+import { runMeasured } from "./MeasuredProcess.ts"
 import { opensslSha256, ratioTo } from "./PublicTool.ts"
 import type { VerifyReport } from "./VerifyProcess.ts"
 
@@ -17,10 +16,10 @@ const objectBytes = 32 * 1024 * 1024
 const emptyWindows = 200_000
 
 const runVerify = async (archive: string, vkey: string): Promise<VerifyReport> => {
-  const script = join(import.meta.dirname, "VerifyProcess.ts")
-  const { stdout } = await promisify(execFile)(process.execPath, [script, archive, vkey])
-  const report: VerifyReport = JSON.parse(stdout)
-  if (report.integrity !== "PASS" || report.completeness !== "PASS") throw new Error(`not verified: ${stdout}`)
+  const report = await runMeasured<VerifyReport>("VerifyProcess.ts", archive, vkey)
+  if (report.integrity !== "PASS" || report.completeness !== "PASS") {
+    throw new Error(`not verified: ${JSON.stringify(report)}`)
+  }
   return report
 }
 
@@ -63,12 +62,12 @@ export const verify: Bench = {
     return {
       name: "verify",
       mbPerSecPerCore: rounded(mb / report.cpuSeconds),
-      ratio: ratio.ratio === null ? null : rounded(ratio.ratio),
+      ratio: ratio.ratio,
       peakRssMb: rounded(report.peakRssMb),
       mbPerSec: rounded(mb / report.wallSeconds),
       sizeBytes: report.objectBytes,
       runtime: runtime(),
-      ratios: [ratio.ratio === null ? ratio : { ...ratio, ratio: rounded(ratio.ratio) }],
+      ratios: [ratio],
       details: {
         replayEntries: replay.entries,
         replayEntriesPerSec: Math.round(replay.entries / replay.wallSeconds),

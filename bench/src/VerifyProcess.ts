@@ -4,6 +4,7 @@
  */
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
+import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { measure } from "./Measure.ts"
@@ -21,7 +22,7 @@ export interface VerifyReport {
 
 const [archive = "", vkey = ""] = process.argv.slice(2)
 const { value, ...took } = await measure(async () =>
-  verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], verifySignature })
+  verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], sha256, verifySignature })
 )
 const report: VerifyReport = {
   ...took,

@@ -5,6 +5,7 @@ import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { current, refuseUnknown, settings } from "../Settings.ts"
 
+/** The command. */
 export const command = Command.make("config", {
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 }, ({ json }) =>

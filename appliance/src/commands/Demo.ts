@@ -11,6 +11,7 @@ import { CommandEnded } from "./CommandEnded.ts"
 /** When this process began, on `performance.now()`'s axis. */
 const startedAt = 0
 
+/** The command. */
 export const command = Command.make("demo", {
   once: Flag.Boolean("once").pipe(
     Flag.withDescription("Stop after the first verified round; exit 0 only if INTEGRITY and COMPLETENESS are PASS"),

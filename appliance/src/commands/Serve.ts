@@ -8,6 +8,7 @@ import { DataDirectory } from "../DataDirectory.ts"
 import * as Logging from "../Logging.ts"
 import { refuseUnknown } from "../Settings.ts"
 
+/** The command. */
 export const command = Command.make("serve", {
   data: Flag.String("data").pipe(
     Flag.withDescription("Data directory"),

@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 
+/** The command, as help shows it. */
 export const command = Command.make("verify", {
   directory: Argument.String("directory").pipe(Argument.withDescription("The archive: it holds logs and integrity")),
   key: Flag.String("key").pipe(Flag.withDescription("The log's verifier key, from somewhere else than the archive")),

@@ -14,6 +14,7 @@ import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { Effect, Redacted } from "effect"
 import * as Appliance from "../Appliance.ts"
 import { DataDirectory } from "../DataDirectory.ts"
+import { PostgresArchive } from "../PostgresArchive.ts"
 import * as Progress from "../Progress.ts"
 import * as ResidentMemory from "../ResidentMemory.ts"
 import * as DemoClient from "./DemoClient.ts"
@@ -125,6 +126,9 @@ const summary = Effect.fnUntraced(function*(round: Round, flipped: FlippedByte |
   }
 })
 
+/** `text` as one word of a POSIX shell. */
+const quoted = (text: string): string => /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
+
 const print = Effect.fnUntraced(function*(round: Round, output: DemoOptions["output"], flipped?: FlippedByte) {
   const { apiUrl, archive, report, seconds, state, totals } = round
   if (output === "json") {
@@ -132,13 +136,16 @@ const print = Effect.fnUntraced(function*(round: Round, output: DemoOptions["out
     yield* Effect.sync(() => process.stdout.write(`${JSON.stringify(result)}\n`))
     return
   }
+  // From source there is no `rainlogs` on the PATH, but the clone's own verifier.
+  const verifier = (yield* PostgresArchive) === undefined ? "npx rainlogs-verify" : `${quoted(process.execPath)} verify`
+  const check = `${verifier} ${quoted(archive)} --key ${quoted(state.vkey)} --only integrity,completeness`
   yield* Effect.sync(() =>
     process.stdout.write(
       `\n${totals.windows} windows, ${totals.records} records, ${Progress.bytes(totals.plainBytes)} archived as ` +
         `${Progress.bytes(totals.storedBytes)} in ${seconds.toFixed(1)} s\n\n` +
         `Verdict on ${archive} (${report.size} ledger entries):\n${verdictLines(report)}\n${findingLines(report)}\n\n` +
         `Archive   ${archive}\nPublic key ${state.vkey}\n` +
-        `Check it yourself: rainlogs verify ${archive} --key '${state.vkey}' --only integrity,completeness\n\n` +
+        `Check it yourself: ${check}\n\n` +
         `API       ${apiUrl}   (${apiUrl}/docs)\nAPI key   ${state.apiKey}\n` +
         `Try: curl -H 'Authorization: Bearer ${state.apiKey}' ${apiUrl}/api/v1/zones\n`
     )

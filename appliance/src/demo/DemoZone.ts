@@ -11,7 +11,7 @@ export const cloudflareZoneId = "023e105f4ecef8ad9ca31a8372d0c353"
 export const zoneName = "shop.example"
 
 /** Average records a second; the rate follows a daily curve. */
-export const recordsPerSecond = 5
+const recordsPerSecond = 5
 
 /** How far the demo's archive reaches back, in hours. */
 export const backfillHours = 6

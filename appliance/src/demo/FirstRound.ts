@@ -23,7 +23,7 @@ export interface ArchiveTotals {
 }
 
 /** The sums of `progress`. */
-export const totalsOf = (progress: ReadonlyArray<SourceProgress>): ArchiveTotals =>
+const totalsOf = (progress: ReadonlyArray<SourceProgress>): ArchiveTotals =>
   progress.reduce<ArchiveTotals>((sum, { plainBytes, records, storedBytes, windows }) => ({
     windows: sum.windows + windows.committed,
     open: sum.open + windows.planned + windows.leased + windows.stored,

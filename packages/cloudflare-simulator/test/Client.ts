@@ -5,14 +5,20 @@ import type { Permission, TokenOptions } from "../src/Authentication.ts"
 import type { ZoneOptions } from "../src/SimulatedZone.ts"
 import { type Simulator, type SimulatorOptions, startSimulator } from "../src/Simulator.ts"
 
+/** The id of the zone of these tests. */
 export const zoneId = "0123456789abcdef0123456789abcdef"
+/** The token that may do everything. */
 export const token = "test-token-with-every-right"
 /** Noon of a Wednesday. */
 export const NOW = Date.UTC(2026, 9, 14, 12, 0, 0)
+/** A minute in ms. */
 export const MINUTE = 60_000
+/** An hour in ms. */
 export const HOUR = 3_600_000
+/** A day in ms. */
 export const DAY = 86_400_000
 
+/** The zone of these tests, with changes. */
 export const zone = (changes: Partial<ZoneOptions> = {}): ZoneOptions => ({
   id: zoneId,
   name: "example.com",
@@ -23,12 +29,13 @@ export const zone = (changes: Partial<ZoneOptions> = {}): ZoneOptions => ({
   ...changes
 })
 
-export const everyPermission: ReadonlyArray<Permission> = ["Zone Read", "Logs Read", "Logs Write", "Analytics Read"]
+const everyPermission: ReadonlyArray<Permission> = ["Zone Read", "Logs Read", "Logs Write", "Analytics Read"]
 
+/** {@link token} as the simulator is told of it. */
 export const goodToken: TokenOptions = { token, status: "active", zones: "all", permissions: everyPermission }
 
 /** Budgets that never run out. */
-export const unlimited = {
+const unlimited = {
   perZonePerMinute: Infinity,
   perUserPerMinute: Infinity,
   perUserPerFiveMinutes: Infinity,
@@ -54,6 +61,7 @@ export const withSimulator = async (
   }
 }
 
+/** A response read to its end, or to where it broke off. */
 export interface Received {
   readonly status: number
   readonly headers: IncomingHttpHeaders

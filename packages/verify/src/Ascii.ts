@@ -1,5 +1,5 @@
 /**
- * Strict ASCII text: bytes 0x20–0x7E and LF, the alphabet of entries and documents (spec §1).
+ * Strict ASCII text: bytes 0x20–0x7E and LF, the alphabet of entries and documents (ledger format §1).
  */
 import { MalformedError } from "./Malformed.ts"
 

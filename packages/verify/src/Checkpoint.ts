@@ -1,5 +1,5 @@
 /**
- * C2SP tlog-checkpoint with exactly three body lines (spec §4): origin, tree size, base64 root.
+ * C2SP tlog-checkpoint with exactly three body lines (ledger format §4): origin, tree size, base64 root.
  */
 import { decode as base64, encode as toBase64 } from "./Base64.ts"
 import { concat } from "./Bytes.ts"

@@ -1,6 +1,6 @@
 /**
- * Ed25519 with one strict rule for every platform (spec §8, Traps): the public key and R must be canonical encodings of
- * torsion-free points other than the identity, S below the group order. Libraries disagree about the rest.
+ * Ed25519 with one strict rule for every platform (ledger format §8, Traps): the public key and R must be canonical
+ * encodings of torsion-free points other than the identity, S below the group order. Libraries disagree about the rest.
  */
 import { getPublicKey, hashes, Point, sign as nobleSign, verify as nobleVerify } from "@noble/ed25519"
 import { sha512 } from "@noble/hashes/sha2.js"

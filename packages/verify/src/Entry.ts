@@ -1,6 +1,6 @@
 /**
- * The ledger entry `rainlogs-entry/v1` (spec §3): one link of a chain and one leaf of the Merkle tree. `printEntry` and
- * `parseEntry` are exact inverses; both reject every value the format does not allow.
+ * The ledger entry `rainlogs-entry/v1` (ledger format §3): one link of a chain and one leaf of the Merkle tree.
+ * `printEntry` and `parseEntry` are exact inverses; both reject every value the format does not allow.
  */
 import { decode, encode } from "./Ascii.ts"
 import { controlChain } from "./Chain.ts"
@@ -54,7 +54,7 @@ export interface EntryLink {
   readonly prev: string
   /** SHA-256 of the exact stored bytes. */
   readonly object: string
-  /** The chain hash of this entry (spec §2). */
+  /** The chain hash of this entry (ledger format §2). */
   readonly hash: string
   readonly size: number
   readonly time: number

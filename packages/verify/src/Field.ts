@@ -1,6 +1,6 @@
 /**
- * The field grammar shared by entries and documents (spec §1, §3): numbers, hashes, UUIDs, origins, chains, tokens.
- * Every function answers the value or throws {@link MalformedError}; parsers and printers use the same ones.
+ * The field grammar shared by entries and documents (ledger format §1, §3): numbers, hashes, UUIDs, origins, chains,
+ * tokens. Every function answers the value or throws {@link MalformedError}; parsers and printers use the same ones.
  */
 import { isPrintable } from "./Ascii.ts"
 import { isHash } from "./Hex.ts"
@@ -34,7 +34,7 @@ export const uuid = (format: string, text: string): string =>
 export const hash = (format: string, text: string): string =>
   isHash(text) ? text : fail(format, `"${text}" is not a SHA-256 in lower-case hex`)
 
-/** An origin, `<archive-domain>/t/<tenant-uuid>` (spec §1). */
+/** An origin, `<archive-domain>/t/<tenant-uuid>` (ledger format §1). */
 export const origin = (format: string, text: string): string =>
   originOnly.test(text) ? text : fail(format, `"${text}" is not <archive-domain>/t/<tenant-uuid>`)
 

@@ -1,5 +1,5 @@
 /**
- * `rainlogs-gap/v1` (spec §3): a stretch of a source that could not be collected, and why.
+ * `rainlogs-gap/v1` (ledger format §3): a stretch of a source that could not be collected, and why.
  */
 import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"

@@ -1,6 +1,6 @@
 /**
- * `rainlogs-genesis/v1` (spec §3): the first document of a ledger names its origin and its keys. The text of a signed
- * note, signed by the log.
+ * `rainlogs-genesis/v1` (ledger format §3): the first document of a ledger names its origin and its keys. The text of a
+ * signed note, signed by the log.
  */
 import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"

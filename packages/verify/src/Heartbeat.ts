@@ -1,5 +1,6 @@
 /**
- * `rainlogs-heartbeat/v1` (spec §5): once per epoch, the size of the tree before it and the head of every chain.
+ * `rainlogs-heartbeat/v1` (ledger format §5): once per epoch, the size of the tree before it and the head of every
+ * chain.
  */
 import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"

@@ -1,6 +1,6 @@
 /**
- * Where everything lies in the archive (spec §3, §4): the ledger below `integrity/v1/<hash of the origin>/`, the log
- * objects below `logs/`.
+ * Where everything lies in the archive (ledger format §3, §4): the ledger below `integrity/v1/<hash of the origin>/`,
+ * the log objects below `logs/`.
  */
 import { encode } from "./Ascii.ts"
 import type { Codec } from "./Entry.ts"

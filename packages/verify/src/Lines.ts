@@ -33,9 +33,14 @@ export class Lines {
     if (line === undefined || !line.startsWith(name) || line[name.length] !== " ") {
       this.#fail(line === undefined ? `the line "${name}" is missing` : `expected the line "${name} …"`)
     }
-    const value = this.#at(() => parse(this.#format, line.slice(name.length + 1)))
-    this.#next += 1
-    return value
+    try {
+      const value = parse(this.#format, line.slice(name.length + 1))
+      this.#next += 1
+      return value
+    } catch (error) {
+      if (error instanceof MalformedError && error.line === undefined) this.#fail(error.reason)
+      throw error
+    }
   }
 
   /** The values of a line with exactly `length` words separated by single spaces. */
@@ -62,17 +67,6 @@ export class Lines {
   /** There must be no further line. */
   end(): void {
     if (this.#next !== this.#lines.length) this.#fail("unexpected line after the last one of the format")
-  }
-
-  #at<Value>(run: () => Value): Value {
-    try {
-      return run()
-    } catch (error) {
-      if (error instanceof MalformedError && error.line === undefined) {
-        throw new MalformedError(this.#format, error.reason, this.#next + 1)
-      }
-      throw error
-    }
   }
 
   #fail(reason: string): never {

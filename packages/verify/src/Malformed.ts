@@ -4,7 +4,7 @@
  */
 
 /**
- * Input that is not exactly in the named format (spec §1: "MALFORMED, never best effort").
+ * Input that is not exactly in the named format (ledger format §1: "MALFORMED, never best effort").
  *
  * `format` names the format (`rainlogs-entry/v1`, `signed note`…), `reason` says what is wrong, `line` is the 1-based
  * line when the format is line-based.

@@ -2,6 +2,7 @@
  * The RFC 6962 Merkle tree: the right edge of a growing tree. Hashing (`MerkleHash.ts`) and proofs (`MerkleProof.ts`)
  * are re-exported, so that this is the one module to import.
  */
+import { type Sha256, sha256 } from "./Hash.ts"
 import { emptyRoot, nodeHash } from "./MerkleHash.ts"
 
 export { emptyRoot, leafHash, nodeHash } from "./MerkleHash.ts"
@@ -36,24 +37,26 @@ export const rightEdgeLength = (size: number): number => {
 export class CompactRange {
   #size: number
   readonly #hashes: Array<Uint8Array>
+  readonly #sha256: Sha256
 
-  private constructor(size: number, hashes: Array<Uint8Array>) {
+  private constructor(size: number, hashes: Array<Uint8Array>, hash: Sha256) {
     this.#size = size
     this.#hashes = hashes
+    this.#sha256 = hash
   }
 
   /** The tree without leaves. */
-  static empty(): CompactRange {
-    return new CompactRange(0, [])
+  static empty(hash: Sha256 = sha256): CompactRange {
+    return new CompactRange(0, [], hash)
   }
 
   /** A tree of `size` leaves from its right-edge hashes, left to right; throws a RangeError when they do not fit. */
-  static from(size: number, hashes: ReadonlyArray<Uint8Array>): CompactRange {
+  static from(size: number, hashes: ReadonlyArray<Uint8Array>, hash: Sha256 = sha256): CompactRange {
     checkSize(size)
     if (hashes.length !== rightEdgeLength(size) || hashes.some((hash) => hash.length !== 32)) {
       throw new RangeError(`a tree of ${size} leaves has ${rightEdgeLength(size)} right-edge hashes of 32 bytes`)
     }
-    return new CompactRange(size, [...hashes])
+    return new CompactRange(size, [...hashes], hash)
   }
 
   /** Number of leaves. */
@@ -77,7 +80,7 @@ export class CompactRange {
     while (index % 2 === 1) {
       const left = this.#hashes.pop()
       if (left === undefined) throw new RangeError("the right edge is shorter than its size demands")
-      hash = nodeHash(left, hash)
+      hash = nodeHash(left, hash, this.#sha256)
       level += 1
       index = (index - 1) / 2
       onNode?.(level, index, hash)
@@ -88,6 +91,8 @@ export class CompactRange {
 
   /** The root of the tree (32 bytes). */
   root(): Uint8Array {
-    return this.#hashes.length === 0 ? emptyRoot : this.#hashes.reduceRight((right, left) => nodeHash(left, right))
+    return this.#hashes.length === 0
+      ? emptyRoot
+      : this.#hashes.reduceRight((right, left) => nodeHash(left, right, this.#sha256))
   }
 }

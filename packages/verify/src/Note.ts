@@ -116,7 +116,8 @@ const verifySignature = (
 
 /**
  * Checks every line whose name and id belong to one of the keys. Lines of unknown keys are ignored; a note with any
- * `bad` key must be rejected as a whole, a note with no `verified` key proves nothing. `verify` may be a faster function that obeys the same strict rule.
+ * `bad` key must be rejected as a whole, a note with no `verified` key proves nothing. `verify` may be a faster
+ * function that obeys the same strict rule.
  */
 export const verifyNote = (
   note: Note,

@@ -1,6 +1,6 @@
 /**
- * `rainlogs-policy/v1` (spec §3): how long records are kept, how often the ledger beats, who may approve an erasure.
- * The text of a signed note, signed by the log (and, for a change, by approvers).
+ * `rainlogs-policy/v1` (ledger format §3): how long records are kept, how often the ledger beats, who may approve an
+ * erasure. The text of a signed note, signed by the log (and, for a change, by approvers).
  */
 import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"

@@ -1,6 +1,6 @@
 /**
- * What a verification answers (spec §8): four questions, each PASS, FAIL or INCONCLUSIVE, with the findings that led
- * there. The shape is also the CLI's `--json` output.
+ * What a verification answers (ledger format §8): four questions, each PASS, FAIL or INCONCLUSIVE, with the findings
+ * that led there. The shape is also the CLI's `--json` output.
  */
 import type { GapReason } from "./Gap.ts"
 
@@ -94,8 +94,8 @@ export const verdictOf = (findings: ReadonlyArray<Finding>, question: Question):
 }
 
 /**
- * The exit code of spec §8 over the named questions (all four when left out): 3 malformed input, 1 tampering proven,
- * 2 cannot conclude, 0 pass. Malformed input goes first: what was not read cannot be judged.
+ * The exit code of ledger format §8 over the named questions (all four when left out): 3 malformed input, 1 tampering
+ * proven, 2 cannot conclude, 0 pass. Malformed input goes first: what was not read cannot be judged.
  */
 export const exitCode = (report: Report, only: ReadonlyArray<Question> = questions): 0 | 1 | 2 | 3 => {
   const asked = report.findings.filter((finding) => only.includes(finding.question))

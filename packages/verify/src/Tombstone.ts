@@ -1,6 +1,6 @@
 /**
- * `rainlogs-tombstone/v1` (spec §7): the announcement (`intent`) and the report (`done`) of an erasure. The text of a
- * signed note.
+ * `rainlogs-tombstone/v1` (ledger format §7): the announcement (`intent`) and the report (`done`) of an erasure. The
+ * text of a signed note.
  */
 import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"

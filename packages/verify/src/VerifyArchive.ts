@@ -1,9 +1,10 @@
 /**
- * Verifies one ledger of an archive from its stored files alone (spec §8): no server, no database, no trust in anything
- * but the given log key.
+ * Verifies one ledger of an archive from its stored files alone (ledger format §8): no server, no database, no trust in
+ * anything but the given log key.
  */
-import type { ArchiveReader } from "./ArchiveReader.ts"
+import { type ArchiveReader, FileTooLargeError } from "./ArchiveReader.ts"
 import { type Verify, verify } from "./Ed25519.ts"
+import { type Sha256, sha256 as javaScriptSha256 } from "./Hash.ts"
 import { checkpointKey } from "./Layout.ts"
 import { type Report, verdictOf } from "./Report.ts"
 import { ChainReplay } from "./verification/ChainReplay.ts"
@@ -44,6 +45,8 @@ export interface VerifyOptions {
   readonly onProgress?: (progress: VerifyProgress) => void
   /** A faster function under the same strict rule, such as `node/NativeEd25519.ts`. */
   readonly verifySignature?: Verify
+  /** A faster function with the same answers, such as `node/NativeSha256.ts`. */
+  readonly sha256?: Sha256
 }
 
 /** The keys do not say which one ledger to verify; the message says what to give. */
@@ -65,6 +68,21 @@ const chooseLogKey = (keys: ReadonlyArray<VerifierKey>): VerifierKey => {
   return logKey
 }
 
+// The served head has no size that could be looked at before, so it is the reader that refuses to fill memory with it.
+const readServed = async (
+  reader: ArchiveReader,
+  key: string,
+  findings: Findings
+): Promise<Uint8Array | null | "unreadable"> => {
+  try {
+    return await reader.read(key)
+  } catch (error) {
+    if (!(error instanceof FileTooLargeError)) throw error
+    findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail: error.message, key })
+    return "unreadable"
+  }
+}
+
 /**
  * Verifies the ledger whose origin is the name of the log key, and everything it refers to. Rejects only when storage
  * cannot be read or no key is given; whatever is found in the archive is a finding in the report.
@@ -73,21 +91,21 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
   const logKey = chooseLogKey(options.keys)
   const findings = new Findings()
   // The served head is read before the listing: a writer puts everything it needs there first.
-  const servedBytes = await reader.read(checkpointKey(logKey.name))
+  const servedBytes = await readServed(reader, checkpointKey(logKey.name), findings)
   const files = await listLedgerFiles(reader, logKey.name)
   if (files.total === 0) await reportNoLedger(reader, logKey.name, findings)
-  const verifySignature = options.verifySignature ?? verify
+  const { sha256 = javaScriptSha256, verifySignature = verify } = options
   const headSource = { reader, files, logKey, findings, verifySignature }
-  const served = readServedHead(servedBytes, headSource)
+  const served = servedBytes === "unreadable" ? null : readServedHead(servedBytes, headSource)
   const archived = await readArchivedHeads(headSource)
   if (files.total > 0) reportHeads(files, servedBytes === null ? "absent" : served, archived, findings)
   const heads = headsBySize(served, archived)
   const size = largestSize(heads)
 
-  const documents = new Documents({ reader, files, findings })
+  const documents = new Documents({ reader, files, findings, sha256 })
   const coverage = new Coverage(findings)
   const heartbeats = new Heartbeats(findings)
-  const chains = new ChainReplay(logKey.name, findings)
+  const chains = new ChainReplay(logKey.name, findings, sha256)
   const parameters = new Parameters(documents, findings)
   const control = new ControlChain({ logKey, verifySignature, findings, documents, coverage, heartbeats })
   let [entries, objectBytes] = [0, 0]
@@ -101,7 +119,7 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
     progress()
   }
   const objects = new Objects({ reader, findings, onBytes })
-  const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, heads, onEntries }
+  const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, heads, onEntries, sha256 }
   const replay = await new Replay(rooms).run(size)
 
   for (const missing of await objects.finish()) reportMissingObject(missing, control, findings)

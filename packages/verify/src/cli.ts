@@ -3,9 +3,11 @@
  * subcommand of the appliance.
  */
 import { parseArgs } from "node:util"
+import { FileTooLargeError } from "./ArchiveReader.ts"
 import { MalformedError } from "./Malformed.ts"
 import { ArchiveNotFoundError, openDirectory, UnsafePathError } from "./node/DirectoryReader.ts"
 import { verify as verifySignature } from "./node/NativeEd25519.ts"
+import { sha256 } from "./node/NativeSha256.ts"
 import { exitCode, type Question, questions } from "./Report.ts"
 import { formatBytes, printReport } from "./ReportText.ts"
 import { parseVerifierKey, type VerifierKey } from "./VerifierKey.ts"
@@ -92,7 +94,7 @@ const parseRequest = (argv: ReadonlyArray<string>): Request | "help" => {
   const { values, positionals } = parsed
   if (values.help) return "help"
   const [directory, ...more] = positionals
-  if (directory === undefined) throw new UsageError("name the archive directory to verify")
+  if (directory === undefined || directory === "") throw new UsageError("name the archive directory to verify")
   if (more.length > 0) throw new UsageError(`one directory at a time, not also ${more.join(" ")}`)
   if (values.key === undefined) {
     throw new UsageError("pass --key with the log's verifier key; the archive cannot vouch for itself")
@@ -121,13 +123,16 @@ const progressLine = (output: CommandOutput) => {
 const run = async (request: Request, output: CommandOutput): Promise<number> => {
   const reader = await openDirectory(request.directory)
   const progress = progressLine(output)
-  const report = await verifyArchive(reader, { keys: request.keys, onProgress: progress.show, verifySignature })
+  const report = await verifyArchive(reader, { keys: request.keys, onProgress: progress.show, sha256, verifySignature })
     .finally(() => progress.clear())
   const code = exitCode(report, request.only)
   const json = () => `${JSON.stringify({ ...report, asked: request.only, exitCode: code }, null, 2)}\n`
   output.stdout.write(request.json ? json() : printReport(report, request.only))
   return code
 }
+
+const isMalformed = (error: unknown): boolean =>
+  error instanceof UnsafePathError || error instanceof FileTooLargeError
 
 /**
  * Runs the command and answers its exit code (see `--help`). The report goes to stdout; errors and, on a terminal,
@@ -144,11 +149,11 @@ export const main = async (argv: ReadonlyArray<string>, output: CommandOutput): 
     const known = error instanceof UsageError || error instanceof VerifierKeyError
     output.stderr.write(`rainlogs-verify: ${message}\n`)
     if (known) output.stderr.write("See rainlogs-verify --help.\n")
-    else if (!(error instanceof UnsafePathError || error instanceof ArchiveNotFoundError)) {
+    else if (!(isMalformed(error) || error instanceof ArchiveNotFoundError)) {
       output.stderr.write(
         "The archive could not be read to the end; nothing was concluded. Fix the cause and run again.\n"
       )
     }
-    return error instanceof UnsafePathError ? 3 : 2
+    return isMalformed(error) ? 3 : 2
   }
 }

@@ -24,13 +24,19 @@ import { encodeEntryBundle, entriesPath, tilePath, tileWidth } from "../src/Tile
 import { makeVerifierKey } from "../src/VerifierKey.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
 
+/** The origin of the built ledgers. */
 export const origin = "archive.example.eu/t/6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10"
+/** The zone's chain. */
 export const zone = "9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22"
+/** The zone's source. */
 export const source = "cloudflare/logpull/http_requests"
 /** 2026-01-01T00:00:00Z; the first heartbeat epoch is the hour from here on. */
 export const start = 1_767_225_600_000
+/** A minute in ms. */
 export const minute = 60_000
+/** An hour in ms: one epoch. */
 export const hour = 3_600_000
+/** The epoch the ledger begins in. */
 export const firstEpoch = start / hour
 
 const seed = (fill: number) => new Uint8Array(32).fill(fill)
@@ -38,9 +44,12 @@ const signer = (name: string, type: 1 | 4, fill: number) => ({
   key: makeVerifierKey(name, type, Ed25519.publicKey(seed(fill))),
   seed: seed(fill)
 })
+/** The log's key. */
 export const log = signer(origin, 1, 1)
+/** The clock's key. */
 export const clock = signer(`${origin}/clock`, 4, 2)
 
+/** An entry of one kind before its place in the ledger is known. */
 export type Draft<Kind extends Entry["kind"]> = { readonly kind: Kind; readonly time: number }
 
 /** A window to append. `lines` is the plain object, null for an empty window; `horizon` goes into its parameters. */
@@ -54,6 +63,7 @@ export interface WindowDraft {
   readonly time?: number
 }
 
+/** Builds an archive entry by entry, right or wrong. */
 export class ArchiveBuilder {
   readonly files: ArchiveFiles = new Map()
   readonly entries: Array<Entry> = []

@@ -69,7 +69,7 @@ describe("tiles of other logs", () => {
       const bytes = readVector(`${directory}/${entriesPath(0, size)}`)
       const entries = parseEntryBundle(bytes, size)
       assert.isTrue(Bytes.equal(encodeEntryBundle(entries), bytes))
-      assertTile(`${directory}/${tilePath(0, 0, size)}`, entries.map(leafHash))
+      assertTile(`${directory}/${tilePath(0, 0, size)}`, entries.map((entry) => leafHash(entry)))
       const tree = CompactRange.empty()
       for (const entry of entries) tree.append(leafHash(entry))
       const checkpoint = parseCheckpoint(parseNote(readVector(`${directory}/checkpoint.${size}`)).text)

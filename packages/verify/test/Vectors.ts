@@ -5,10 +5,12 @@ import { readFileSync } from "node:fs"
 
 const directory = new URL("vectors/", import.meta.url)
 
+/** The bytes of a vector file. */
 export const readVector = (path: string): Uint8Array => new Uint8Array(readFileSync(new URL(path, directory)))
 
 const json = (path: string): unknown => JSON.parse(readFileSync(new URL(path, directory), "utf8"))
 
+/** A key of the golden ledger. */
 export interface GoldenKey {
   readonly name: string
   readonly type: 1 | 4
@@ -16,6 +18,7 @@ export interface GoldenKey {
   readonly testSeedHex: string
 }
 
+/** The golden ledger, byte-exact. */
 export interface GoldenLedger {
   readonly origin: string
   readonly zone: string
@@ -39,6 +42,7 @@ export interface GoldenLedger {
   readonly entryBundleBase64: string
 }
 
+/** A consistency proof and whether it holds. */
 export interface ConsistencyVector {
   readonly size1: number
   readonly size2: number
@@ -49,6 +53,7 @@ export interface ConsistencyVector {
   readonly wantErr: boolean
 }
 
+/** An inclusion proof and whether it holds. */
 export interface InclusionVector {
   readonly leafIdx: number
   readonly treeSize: number
@@ -59,6 +64,7 @@ export interface InclusionVector {
   readonly wantErr: boolean
 }
 
+/** Signed notes, good and bad. */
 export interface NoteVectors {
   readonly signers: Record<string, string>
   readonly badVkeys: ReadonlyArray<string>
@@ -74,17 +80,24 @@ export interface NoteVectors {
   }>
 }
 
+/** The golden ledger. */
 export const golden = json("ledger/ledger.json") as GoldenLedger
+/** Consistency proofs of RFC 6962. */
 export const consistencyVectors = json("rfc6962/consistency.json") as ReadonlyArray<ConsistencyVector>
+/** Inclusion proofs of RFC 6962. */
 export const inclusionVectors = json("rfc6962/inclusion.json") as ReadonlyArray<InclusionVector>
+/** Trees with their roots. */
 export const treeVectors = json("rfc6962/trees.json") as {
   readonly leafInputsHex: ReadonlyArray<string>
   readonly nodeHashesHex: ReadonlyArray<ReadonlyArray<string>>
 }
+/** Signed notes. */
 export const noteVectors = json("signed-note/notes.json") as NoteVectors
+/** Bodies of checkpoints. */
 export const checkpointBodies = json("signed-note/checkpoint-bodies.json") as {
   readonly cases: ReadonlyArray<{ readonly body: string; readonly wantErr: boolean; readonly desc: string }>
 }
+/** The Ed25519 edge cases of the CCTV project. */
 export const cctvVectors = json("ed25519/cctv-ed25519vectors.json") as ReadonlyArray<{
   readonly number: number
   readonly key: string
@@ -92,6 +105,7 @@ export const cctvVectors = json("ed25519/cctv-ed25519vectors.json") as ReadonlyA
   readonly msg: string
   readonly flags: ReadonlyArray<string> | null
 }>
+/** The Ed25519 vectors of project Wycheproof. */
 export const wycheproof = json("ed25519/wycheproof-ed25519_test.json") as {
   readonly testGroups: ReadonlyArray<{
     readonly publicKey: { readonly pk: string }

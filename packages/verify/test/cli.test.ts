@@ -1,20 +1,21 @@
 import { execFile } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { main } from "../src/cli.ts"
-import { checkpointKey } from "../src/Layout.ts"
+import { checkpointArchiveKey, checkpointKey, ledgerKey } from "../src/Layout.ts"
+import { entriesPath, tilePath } from "../src/Tile.ts"
 import { makeVerifierKey, printVerifierKey } from "../src/VerifierKey.ts"
 import { clock, log, origin, smallArchive, writeArchive } from "./ArchiveBuilder.ts"
 
 const vkey = printVerifierKey(log.key)
 let directory = ""
 let firstObject = ""
+const { files } = smallArchive()
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "rainlogs-verify-"))
-  const { files } = smallArchive()
   firstObject = [...files.keys()].find((key) => key.startsWith("logs/")) ?? ""
   writeArchive(directory, files)
 })
@@ -95,6 +96,41 @@ describe("rainlogs-verify", () => {
       assert.deepStrictEqual([code, stdout], [2, ""], String(message))
       assert.match(stderr, message)
     }
+  })
+
+  it.each([
+    ["the served checkpoint", checkpointKey(origin), "MALFORMED_CHECKPOINT", 3],
+    ["an archived checkpoint", checkpointArchiveKey(origin, 9), "MALFORMED_CHECKPOINT", 3],
+    ["a tile", ledgerKey(origin, tilePath(0, 0, 18)), "TILE_MISMATCH", 1],
+    ["a bundle", ledgerKey(origin, entriesPath(0, 18)), "MALFORMED_ENTRY", 3],
+    ["a document", "event", "OBJECT_HASH_MISMATCH", 1],
+    ["an object", "logs", "OBJECT_HASH_MISMATCH", 1]
+  ])("reports %s of 5 GB without reading it", async (_, which, code, exit) => {
+    const named = which === "event" ? [...files.keys()].find((key) => key.includes("/event/")) ?? "" : which
+    const path = which === "logs" ? firstObject : named
+    const started = performance.now()
+    const { code: found, stdout } = await withFile(path, (bytes) => bytes, async () => {
+      truncateSync(join(directory, path), 5 * 2 ** 30)
+      return run(directory, "--key", vkey, "--only", "integrity", "--json")
+    })
+    const { findings }: { findings: ReadonlyArray<{ code: string; key?: string }> } = JSON.parse(stdout)
+    assert.isTrue(findings.some((finding) => finding.code === code && finding.key === path), stdout)
+    assert.strictEqual(found, exit)
+    assert.isBelow(performance.now() - started, 10_000)
+    assert.isBelow(process.memoryUsage().arrayBuffers, 500_000_000)
+  })
+
+  it("says which file it may not read, and concludes nothing", async () => {
+    const { code, stdout, stderr } = await withFile(checkpointKey(origin), (bytes) => bytes, async () => {
+      rmSync(join(directory, checkpointKey(origin)))
+      // A link to itself cannot be opened by anyone, not even by the superuser.
+      symlinkSync("checkpoint", join(directory, checkpointKey(origin)))
+      const done = await run(directory, "--key", vkey)
+      rmSync(join(directory, checkpointKey(origin)))
+      return done
+    })
+    assert.deepStrictEqual([code, stdout], [2, ""])
+    assert.match(stderr, /checkpoint.*\n.*nothing was concluded/)
   })
 
   it("refuses an archive with a link out of it as malformed", async () => {

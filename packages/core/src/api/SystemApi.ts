@@ -30,6 +30,9 @@ export const Health = Schema.Struct({
   }),
   zones: Schema.Struct({ active: Count, blocked: Count }),
   queue: Schema.Struct({ waiting: Count.annotate({ description: "Jobs waiting for a worker." }) }),
+  circuits: Schema.Struct({
+    open: Count.annotate({ description: "Circuit breakers of this process that let no call through, or only a probe." })
+  }),
   uptimeMs: Schema.Finite
 }).annotate({ identifier: "Health" })
 export type Health = typeof Health.Type

@@ -80,6 +80,14 @@ export const SourceResource = Schema.Struct({
   storedBytes: Count.annotate({ description: "Stored bytes: compressed and encrypted." })
 }).annotate({ identifier: "Source" })
 
+/** The circuit breaker of one Cloudflare API, as the answering process sees it. */
+export const CircuitResource = Schema.Struct({
+  api: Schema.String.annotate({ description: "The endpoint, without identifiers: `logs/received`." }),
+  state: Schema.Literals(["closed", "open", "half-open"]),
+  failures: Count.annotate({ description: "Failures in a row so far." }),
+  openUntil: Schema.NullOr(Instant).annotate({ description: "When the next call is let through; null unless open." })
+}).annotate({ identifier: "Circuit" })
+
 /** A zone as the API shows it. */
 export const ZoneResource = Schema.Struct({
   id: ZoneId,
@@ -87,7 +95,12 @@ export const ZoneResource = Schema.Struct({
   cloudflareZoneId: CloudflareZoneId,
   status: ZoneStatusResource,
   createdAt: Instant,
-  sources: Schema.Array(SourceResource)
+  sources: Schema.Array(SourceResource),
+  circuits: Schema.NullOr(Schema.Array(CircuitResource)).annotate({
+    description:
+      "Circuit breakers of the zone in the answering process, by API. An API that is not listed is closed and has " +
+      "not failed. Null if the zone's token cannot be read."
+  })
 }).annotate({ identifier: "Zone" })
 export type ZoneResource = typeof ZoneResource.Type
 

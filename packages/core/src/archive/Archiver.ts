@@ -1,5 +1,5 @@
 /**
- * One window's journey: lease → collect → seal → store → ledger (design §2). Every step may be the last before a
+ * One window's journey: lease → collect → seal → store → ledger. Every step may be the last before a
  * kill -9: what is durable is found again by the next attempt, and only the holder of the newest lease can commit.
  */
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
@@ -21,7 +21,7 @@ import { ObjectAdoption } from "./ObjectAdoption.ts"
 import { defaultPlanning, givenUpBefore, type PlanningOptions } from "./PlanWindows.ts"
 import { Sealer } from "./Sealer.ts"
 import { WindowGrowth } from "./WindowGrowth.ts"
-import { DatabaseError, type LeasedJob, LeaseLost, WindowLedger } from "./WindowLedger.ts"
+import { DatabaseError, type LeasedJob, type LeaseLost, WindowLedger } from "./WindowLedger.ts"
 
 /** How an attempt ended. `unavailable`: somebody else has the job, or it is done. */
 export type Outcome = "committed" | "retried" | "split" | "blocked" | "lost" | "unavailable"
@@ -52,6 +52,7 @@ export const defaultArchiver: Omit<ArchiverOptions, "owner"> = {
   backoff: { baseMs: 1000, capMs: 300_000 }
 }
 
+/** Takes one job from its lease to its entry in the ledger. */
 export class Archiver extends Context.Service<Archiver, {
   /** Does one job as far as it goes. Fails only if the database cannot even say what to do; nothing is lost then. */
   readonly archive: (queued: QueuedJob) => Effect.Effect<Outcome, DatabaseError>
@@ -126,7 +127,14 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
 
   /** A window whose start the source has forgotten is never asked for: the planner makes it a gap. */
   const isExpired = ({ job }: LeasedJob) =>
-    Effect.map(Clock.currentTimeMillis, (now) => job.window.from < givenUpBefore(now, strategy.limits, options.planning))
+    Effect.map(
+      Clock.currentTimeMillis,
+      (now) => job.window.from < givenUpBefore(now, strategy.limits, options.planning)
+    )
+
+  /** A window that is not settled yet waits: it was planned by a clock that is ahead, or up to a known moment. */
+  const untilSettled = ({ job }: LeasedJob) =>
+    Effect.map(Clock.currentTimeMillis, (now) => job.window.to + strategy.limits.settleMs - now)
 
   /** The window's object: an orphan, whatever its age, or what is collected now; none if it is too late for that. */
   const obtain = Effect.fnUntraced(
@@ -192,7 +200,15 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     return "retried" as const
   })
 
+  const leaveToSettle = Effect.fnUntraced(function*(leased: LeasedJob, waitMs: number) {
+    const now = yield* Clock.currentTimeMillis
+    yield* windows.retry(leased, GivenBack.unsettled(leased.job), now + waitMs, now)
+    return "retried" as const
+  })
+
   const attempt = Effect.fnUntraced(function*(leased: LeasedJob) {
+    const waitMs = yield* untilSettled(leased)
+    if (waitMs > 0) return yield* leaveToSettle(leased, waitMs)
     const object = yield* Effect.scoped(obtain(leased))
     if (Option.isNone(object)) return yield* leaveToPlanner(leased)
     const now = yield* Clock.currentTimeMillis

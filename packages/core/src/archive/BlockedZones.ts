@@ -12,8 +12,10 @@ import { CustomerStore } from "./CustomerStore.ts"
 import { blockOf } from "./FailureDecision.ts"
 import { openJobs } from "./OpenJobs.ts"
 import { Planner } from "./Planner.ts"
+import { planWindows } from "./PlanWindows.ts"
 import { type DatabaseError, type LeaseLost, type Timeline, WindowLedger } from "./WindowLedger.ts"
 
+/** Looks after the zones that cannot be collected. */
 export class BlockedZones extends Context.Service<BlockedZones, {
   /** Checks every blocked zone once; returns how many go on. One zone's failure is logged and does not stop the others. */
   readonly recheck: Effect.Effect<number, DatabaseError>
@@ -49,16 +51,31 @@ const make = Effect.fnUntraced(function*() {
     }
   )
 
+  /** Plans what no planner had come to before the zone was blocked: it is not lost. Returns the end of the timeline. */
+  const planUpTo = Effect.fnUntraced(function*(timeline: Timeline, since: number) {
+    const { plannedTo, source } = timeline
+    const longest = Math.min(source.windowMs, strategy.limits.longestWindowMs)
+    const missing = planWindows(plannedTo, since, longest, { mostWindows: Infinity })
+    if (missing.length > 0) yield* windows.plan(timeline, missing, yield* Clock.currentTimeMillis)
+    return Math.max(plannedTo, since)
+  })
+
   /** Everything uncollected since `since` is lost: the runs that end after it, and the time after the last window. */
   const declareLost = Effect.fnUntraced(function*(customer: CustomerId, zone: ZoneId, lastGood: number) {
     const now = yield* Clock.currentTimeMillis
     const since = Math.floor(lastGood / secondMs) * secondMs
     const until = Math.ceil(now / secondMs) * secondMs
     for (const timeline of yield* windows.timelinesOf(customer, zone)) {
-      const { plannedTo, source } = timeline
+      const { source } = timeline
       yield* takeBack(timeline, since)
+      const plannedTo = yield* planUpTo(timeline, since)
       const gap = (from: number, to: number) =>
-        planner.declareGap({ source, range: { from, to }, reason: "blocked", detail: "log retention was off at the source" })
+        planner.declareGap({
+          source,
+          range: { from, to },
+          reason: "blocked",
+          detail: "log retention was off at the source"
+        })
       let reached = plannedTo
       for (const { range } of yield* windows.uncollected(source, until)) {
         if (range.to <= since) continue
@@ -74,7 +91,7 @@ const make = Effect.fnUntraced(function*() {
     const found = yield* customers.zone(customer, id)
     if (Option.isNone(found) || found.value.zone.status.state !== "blocked") return 0
     const { token, zone } = found.value
-    yield* strategy.check({
+    const checked = yield* strategy.check({
       zone: zone.id,
       cloudflareZone: zone.cloudflareZone,
       token: yield* unwrapCloudflareToken(customer, id, token).pipe(Effect.provideService(Kms, kms))
@@ -84,6 +101,8 @@ const make = Effect.fnUntraced(function*() {
     if (Option.isNone(again) || again.value.zone.status.state !== "blocked") return 0
     const { reason, since } = again.value.zone.status
     if (reason === "retention-off") yield* declareLost(customer, id, since)
+    // Where the next loss would begin.
+    yield* customers.checked(customer, id, checked)
     yield* customers.unblock(customer, id)
     yield* Effect.logInfo("zone is collected again").pipe(Effect.annotateLogs({ zone: id }))
     return 1
@@ -100,13 +119,17 @@ const make = Effect.fnUntraced(function*() {
 
   return BlockedZones.of({
     recheck: Effect.gen(function*() {
-      const released = yield* Effect.forEach(yield* customers.blocked, ({ customer, zone }) =>
-        recheckZone(customer, zone).pipe(
-          Effect.catchTag("CollectionError", (error) => stillBlocked(customer, zone, error)),
-          Effect.catchCause((cause) =>
-            Effect.as(Effect.logError("blocked zone not rechecked", cause).pipe(Effect.annotateLogs({ zone })), 0)
-          )
-        ), { concurrency })
+      const released = yield* Effect.forEach(
+        yield* customers.blocked,
+        ({ customer, zone }) =>
+          recheckZone(customer, zone).pipe(
+            Effect.catchTag("CollectionError", (error) => stillBlocked(customer, zone, error)),
+            Effect.catchCause((cause) =>
+              Effect.as(Effect.logError("blocked zone not rechecked", cause).pipe(Effect.annotateLogs({ zone })), 0)
+            )
+          ),
+        { concurrency }
+      )
       return released.reduce((sum, one) => sum + one, 0)
     })
   })

@@ -12,6 +12,7 @@ import type { DatabaseError } from "./WindowLedger.ts"
 /** The customer already archives this Cloudflare zone. */
 export class ZoneExists extends Schema.TaggedError<ZoneExists>()("ZoneExists", { cloudflareZone: Schema.String }) {}
 
+/** Customers, their API keys and their zones. */
 export class CustomerStore extends Context.Service<CustomerStore, {
   /** Stores a new customer with its first API key (SHA-256 of the secret, hex; `prefix` finds it). */
   readonly create: (
@@ -49,6 +50,8 @@ export class CustomerStore extends Context.Service<CustomerStore, {
   /** Marks a zone as active again. */
   readonly unblock: (customer: CustomerId, zone: ZoneId) => Effect.Effect<void, DatabaseError>
   /** Blocked zones of all customers, to be checked again. */
-  readonly blocked: Effect.Effect<ReadonlyArray<{ readonly customer: CustomerId; readonly zone: ZoneId }>, DatabaseError>
+  readonly blocked: Effect.Effect<
+    ReadonlyArray<{ readonly customer: CustomerId; readonly zone: ZoneId }>,
+    DatabaseError
+  >
 }>()("@rainlogs/core/CustomerStore") {}
-

@@ -16,7 +16,7 @@ const separator = "; before: "
 
 /** The last failure of the job, past everything that was merely noted on it. */
 const reasonBefore = ({ lastError }: LogJob): string =>
-  lastError === null || !/^(?:stopped|expired): /.test(lastError)
+  lastError === null || !/^(?:stopped|expired|unsettled): /.test(lastError)
     ? lastError ?? ""
     : lastError.split(separator).slice(1).join(separator)
 
@@ -27,6 +27,9 @@ const noted = (job: LogJob, code: string, detail: string): Postponement => {
 
 /** The worker was stopped in the middle. */
 export const stopped = (job: LogJob): Postponement => noted(job, "stopped", "the worker was stopped")
+
+/** The source may still add records to the window. */
+export const unsettled = (job: LogJob): Postponement => noted(job, "unsettled", "younger than the source's settle time")
 
 /** The source has forgotten the window, and no attempt has left its object behind. */
 export const expired = (job: LogJob): Postponement => noted(job, "expired", "older than the source keeps")

@@ -11,6 +11,7 @@ export interface QueuedJob {
   readonly job: JobId
 }
 
+/** Hands jobs to workers. */
 export class JobQueue extends Context.Service<JobQueue, {
   /** Offers jobs in order; a job already waiting or running is not queued twice. */
   readonly offer: (jobs: ReadonlyArray<QueuedJob>) => Effect.Effect<void>

@@ -1,6 +1,6 @@
 /**
- * Finds the object an interrupted attempt stored and could not commit, so that the window is not collected twice
- * (design §2). It is adopted only if it is whole: hash, key, every chunk, every frame, line count and size.
+ * Finds the object an interrupted attempt stored and could not commit, so that the window is not collected twice.
+ * It is adopted only if it is whole: hash, key, every chunk, every frame, line count and size.
  */
 import { Context, Effect, Layer, Option, Stream } from "effect"
 import { createHash } from "node:crypto"
@@ -25,6 +25,7 @@ export interface AdoptionInput {
   readonly window: Window
 }
 
+/** Finds what an interrupted attempt has stored. */
 export class ObjectAdoption extends Context.Service<ObjectAdoption, {
   /**
    * The first whole orphan of the job. A broken one is left where it is, with a warning in the log; a store that cannot

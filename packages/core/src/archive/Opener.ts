@@ -33,6 +33,7 @@ export const defaultOpener: OpenerOptions = { maxFrameBytes: 134_217_728 }
 
 type OpenFailure = OpenError | ObjectMissing | StorageError | KmsError
 
+/** Reads archived windows back. */
 export class Opener extends Context.Service<Opener, {
   /**
    * The lines of the object, each ended by LF. Every byte given out is authentic; that nothing is missing is only
@@ -83,7 +84,7 @@ const make = Effect.fnUntraced(function*(options: OpenerOptions) {
       const { key } = object
       if (key === null) return Stream.empty
       if (object.codec === "gzip") {
-        return yield* new OpenError({ key, code: "unsupported-codec", detail: "gzip objects are not read yet" })
+        return yield* new OpenError({ key, code: "unsupported-codec", detail: "this version reads no gzip objects" })
       }
       const dataKey = yield* dataKeyOf(target)
       const stored = ObjectReading.checkStored(store.get(key), key, object)

@@ -30,6 +30,7 @@ export interface PlanningRound {
   readonly offered: number
 }
 
+/** Plans windows, declares gaps, offers jobs. */
 export class Planner extends Context.Service<Planner, {
   /** Plans all sources, declares gaps, offers due jobs. One source's failure is logged and does not stop the others. */
   readonly round: Effect.Effect<PlanningRound, DatabaseError>

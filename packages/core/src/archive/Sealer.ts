@@ -1,5 +1,5 @@
 /**
- * Seals the records of one window into one object (ledger format §7, design §2): validates every line, compresses
+ * Seals the records of one window into one object (ledger format §7): validates every line, compresses
  * frames of whole lines in parallel, encrypts, hashes, and spills to a spool file, all in one pass with bounded memory.
  * The stored bytes, once decrypted, are what `zstd -d` reads; the lines are the very bytes that came in.
  */
@@ -7,7 +7,7 @@ import { Context, Effect, Layer, Pull, Redacted, type Scope, Stream } from "effe
 import { randomBytes } from "node:crypto"
 import type { Origin } from "../domain/Customer.ts"
 import { type CustomerId, type JobId, Sha256Hex, type ZoneId } from "../domain/Identifier.ts"
-import { emptyObject, type Fidelity, type LogObject } from "../domain/LogObject.ts"
+import { emptyLogObject, type Fidelity, type LogObject } from "../domain/LogObject.ts"
 import type { Window } from "../domain/Window.ts"
 import { keyOfObject } from "../ledger/EntryDraft.ts"
 import { chunkedEncryption } from "../secrets/ChunkedEncryption.ts"
@@ -62,6 +62,7 @@ export interface SealInput<E, R> {
   readonly bytes: Stream.Stream<Uint8Array, E, R>
 }
 
+/** Seals windows and stores what it sealed. */
 export class Sealer extends Context.Service<Sealer, {
   /**
    * Seals the window into a spool file that lives as long as the scope. A line that is not one JSON object, or an
@@ -180,15 +181,3 @@ const makeSealing = (
 
   return { add, finish, lineTooLong: Effect.suspend(() => refuse("line-too-long")) }
 }
-
-/** The object of a window that held no record: nothing is stored, so nothing is compressed or encrypted. */
-const emptyLogObject = {
-  key: null,
-  sha256: emptyObject,
-  size: 0,
-  codec: "identity",
-  encryption: "none",
-  dek: null,
-  records: 0,
-  plainSize: 0
-} as const

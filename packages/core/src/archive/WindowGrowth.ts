@@ -19,6 +19,7 @@ export const largestForGrowth = 1024 ** 3
 /** The planner makes no window shorter than this (ms) of its own accord. */
 export const shortestPlanned = 60_000
 
+/** Adapts the length of the windows that are planned next. */
 export class WindowGrowth extends Context.Service<WindowGrowth, {
   /** A window of `lengthMs` was split: plan windows half as long from now on. */
   readonly shrink: (source: Source, lengthMs: number) => Effect.Effect<void, DatabaseError>

@@ -58,6 +58,7 @@ export interface GapRecord {
   readonly document: { readonly sha256: string; readonly size: number }
 }
 
+/** The windows of all sources and their jobs. Times are Unix ms. */
 export class WindowLedger extends Context.Service<WindowLedger, {
   /** The timelines of all sources of active zones, of all customers. */
   readonly timelines: Effect.Effect<ReadonlyArray<Timeline>, DatabaseError>

@@ -2,14 +2,14 @@
  * One request to Cloudflare's API: the circuit breaker is asked, the budgets are waited for, the request is made with
  * the token as its only secret, and its end is told to the breaker. A 429 pauses the budgets it speaks of.
  */
-import { sha256 } from "@rainlogs/verify/Hash"
-import { encode } from "@rainlogs/verify/Hex"
 import { Cause, Clock, Effect, Pull, Redacted, type Scope, Stream } from "effect"
 import { HttpClient, HttpClientRequest, type HttpClientResponse } from "effect/http"
 import type { CloudflareZoneId } from "../domain/Identifier.ts"
 import { parseRetryAfter } from "../resilience/Backoff.ts"
 import { CircuitBreaker, type CircuitOpen, type Outcome, type Permit } from "../resilience/CircuitBreaker.ts"
 import { type Budget, type BudgetExhausted, RateBudget } from "../resilience/RateBudget.ts"
+import { fingerprint } from "../secrets/CloudflareToken.ts"
+import { circuitKey } from "./CloudflareCircuits.ts"
 import { errorCodes, errorOf, globalThrottleCodes, type RequestFacts } from "./CloudflareErrors.ts"
 import type { CloudflareOptions } from "./CloudflareOptions.ts"
 import { CollectionError } from "./CollectionError.ts"
@@ -30,10 +30,6 @@ export interface CloudflareBody {
   readonly bytes: Stream.Stream<Uint8Array, CollectionError>
   readonly permit: Permit
 }
-
-/** Names a credential without telling it: the first 16 hex digits of its SHA-256. */
-export const fingerprint = (token: Redacted.Redacted<string>): string =>
-  encode(sha256(new TextEncoder().encode(Redacted.value(token)))).slice(0, 16)
 
 /** What an error says of the other side: only failing to serve counts against it, any clear answer shows it alive. */
 export const outcomeOf = (error: CollectionError): Outcome =>
@@ -185,7 +181,7 @@ export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) 
     Effect.gen(function*() {
       if (!bearer.test(Redacted.value(call.token))) return yield* malformedToken
       const { api, logpull } = budgetsOf(call)
-      const key = `${call.api} ${call.zone ?? "-"} ${fingerprint(call.token)}`
+      const key = circuitKey(call)
       yield* Effect.mapError(breaker.check(key), ownRefusal(call.api))
       return yield* budgets.spend([api, ...logpull])(attempt(call, key)).pipe(
         Effect.catchTag("BudgetExhausted", (error) => Effect.fail(ownRefusal(call.api)(error)))

@@ -45,6 +45,7 @@ const FieldList = Schema.Record(
 /** JSON answers are small; a larger one is none of Cloudflare's. */
 const longestJsonBytes = 4 * 1024 * 1024
 
+/** The calls Rainlogs makes. */
 export class CloudflareClient extends Context.Service<CloudflareClient, {
   /** Whether the token is active, and until when. */
   readonly verifyToken: (token: Token) => Effect.Effect<TokenStatus, CollectionError>

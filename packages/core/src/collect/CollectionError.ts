@@ -5,6 +5,7 @@
  */
 import { Schema } from "effect"
 
+/** What a caller can do about a failure: each category has its own retry policy. */
 export const CollectionCategory = Schema.Literals([
   "throttled",
   "transient",

@@ -39,6 +39,7 @@ export interface CollectionLimits {
   readonly shortestWindowMs: number
 }
 
+/** Collects windows of one kind of source. */
 export class CollectionStrategy extends Context.Service<CollectionStrategy, {
   readonly limits: CollectionLimits
   /**

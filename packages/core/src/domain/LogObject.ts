@@ -1,6 +1,7 @@
 /**
  * A log object: the sealed bytes of one window, and what the ledger entry says of them.
  */
+import * as Entry from "@rainlogs/verify/Entry"
 import { Schema } from "effect"
 import { Sha256Hex } from "./Identifier.ts"
 
@@ -9,7 +10,7 @@ export const Fidelity = Schema.Literals(["complete", "sampled", "partial"])
 export type Fidelity = typeof Fidelity.Type
 
 /** SHA-256 of the empty string: the object hash of an empty window, for which nothing is stored. */
-export const emptyObject = Sha256Hex.make("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+export const emptyObject = Sha256Hex.make(Entry.emptyObject)
 
 /** The facts of one sealed window. `key`, `dek` are null for an empty window. Sizes in bytes. */
 export const LogObject = Schema.Struct({
@@ -25,3 +26,15 @@ export const LogObject = Schema.Struct({
   params: Schema.NullOr(Sha256Hex)
 })
 export type LogObject = typeof LogObject.Type
+
+/** The object of a window that held no record: nothing is stored, so nothing is compressed or encrypted. */
+export const emptyLogObject = {
+  key: null,
+  sha256: emptyObject,
+  size: 0,
+  codec: "identity",
+  encryption: "none",
+  dek: null,
+  records: 0,
+  plainSize: 0
+} as const satisfies Partial<LogObject>

@@ -30,6 +30,7 @@ export interface EventDraft {
   readonly document: { readonly sha256: string; readonly size: number }
 }
 
+/** What is appended to a ledger: a window's object, or an event. */
 export type EntryDraft = ObjectDraft | EventDraft
 
 /** Where an entry goes: the chain's next sequence number, its head hash (hex) and the time (Unix ms) of the append. */
@@ -75,7 +76,7 @@ export const placeEntry = (draft: EntryDraft, place: Place): Entry => {
   }
 }
 
-/** The object-store key of a window's object (design §2): content-addressed, so nothing is ever overwritten. */
+/** The object-store key of a window's object: content-addressed, so nothing is ever overwritten. */
 export const keyOfObject = (
   draft: { readonly chain: ZoneId; readonly job: JobId; readonly window: Window },
   sha256: string,

@@ -4,7 +4,7 @@
  */
 import { encode } from "@rainlogs/verify/Ascii"
 import { controlChain } from "@rainlogs/verify/Chain"
-import { type GapReason, heartbeatSource, printGap } from "@rainlogs/verify/Gap"
+import { type Gap, heartbeatSource, printGap } from "@rainlogs/verify/Gap"
 import { printGenesis } from "@rainlogs/verify/Genesis"
 import { printHeartbeat } from "@rainlogs/verify/Heartbeat"
 import { printPolicy } from "@rainlogs/verify/Policy"
@@ -42,17 +42,8 @@ export const heartbeatDocument = (origin: Origin, epoch: number, snapshot: Ledge
       .sort((left, right) => left.chain < right.chain ? -1 : 1)
   }))
 
-/** A stretch of a source's timeline that was not collected; times in Unix ms, `detail` free text for the reader. */
-export interface GapFacts {
-  /** The zone's chain, or `control` for missed heartbeats. */
-  readonly chain: string
-  readonly source: string
-  readonly from: number
-  readonly to: number
-  readonly reason: GapReason
-  readonly detected: number
-  readonly detail: string | null
-}
+/** A gap without its ledger; `detail` is free text for the reader, whatever its length and characters. */
+export type GapFacts = Omit<Gap, "origin">
 
 const maxDetailLength = 500
 

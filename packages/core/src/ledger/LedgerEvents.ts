@@ -57,6 +57,7 @@ export const genesisDocument = (
 ): Effect.Effect<Uint8Array, SignerUnavailable> =>
   Effect.flatMap(signer.keys(origin), (keys) => signer.signDocument(origin, genesisText(origin, keys)))
 
+/** Writes a ledger's own documents. */
 export class LedgerEvents extends Context.Service<LedgerEvents, {
   /**
    * Makes sure that genesis and policy are in the ledger, as its first two entries when it is called before anything

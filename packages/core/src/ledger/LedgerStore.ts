@@ -38,6 +38,7 @@ export interface LedgerRow {
   readonly leafHash: Uint8Array
 }
 
+/** The entries of all ledgers in append order. */
 export class LedgerStore extends Context.Service<LedgerStore, {
   /** The ledgers of all customers. */
   readonly ledgers: Effect.Effect<ReadonlyArray<LedgerOf>, DatabaseError>

@@ -9,6 +9,7 @@ import { LedgerEvents } from "./LedgerEvents.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { Publisher } from "./Publisher.ts"
 
+/** Publishes every ledger for as long as the layer lives. */
 export class PublishLoop extends Context.Service<PublishLoop, {
   /** Says that the customer's ledger has new entries. Returns at once; calls in quick succession are one publish. */
   readonly notify: (customer: CustomerId) => Effect.Effect<void>

@@ -43,6 +43,7 @@ export interface LedgerStatus {
   readonly lagMs: number
 }
 
+/** Publishes one ledger at a time. */
 export class Publisher extends Context.Service<Publisher, {
   /** Publishes all that SQL has now. May be called at any time, by any number of processes. */
   readonly publish: (ledger: LedgerOf) => Effect.Effect<Published, SignerUnavailable | StorageError | DatabaseError>
@@ -145,14 +146,15 @@ const make = Effect.gen(function*() {
     const isSettled = settled.get(origin) === signed.size
     if (isSettled && size === signed.size) return { outcome: "unchanged", size } as const
     settled.delete(origin)
-    const tree = yield* files.resume(ledger, signed)
+    const resumed = yield* files.resume(ledger, signed)
+    const { tree } = resumed
     if (!isSettled) {
       yield* files.putPartial(ledger, tree)
       yield* settle(ledger, signed)
       yield* findPartials(ledger, signed.size)
     }
     if (size > signed.size) {
-      yield* files.grow(ledger, tree, size)
+      yield* files.grow(ledger, resumed, size)
       yield* files.putPartial(ledger, tree)
       const proof = signed.size === 0 ? [] : yield* readConsistencyProof(objects, origin, signed.size, size).pipe(
         Effect.catchTag("ObjectMissing", ({ key }) => mismatch(origin, `the tile ${key} is missing`))

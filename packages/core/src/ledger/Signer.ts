@@ -25,6 +25,7 @@ export interface SignerState {
   readonly root: Uint8Array
 }
 
+/** Holds the keys of ledgers and signs only what extends what it signed before. */
 export class Signer extends Context.Service<Signer, {
   /** Makes the origin's keys if it has none, and returns both public keys in vkey form. */
   readonly keys: (origin: Origin) => Effect.Effect<{ readonly log: string; readonly clock: string }, SignerUnavailable>

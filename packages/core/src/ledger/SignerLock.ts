@@ -7,7 +7,9 @@ import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { hostname } from "node:os"
 import { dirname } from "node:path"
-import { hasCode, readIfPresent, syncDirectory, writeTemporary } from "./DurableFile.ts"
+import { readIfPresent, syncDirectory, writeTemporary } from "../storage/DurableFile.ts"
+import { isErrno } from "../storage/FileFailure.ts"
+import { isKnown } from "../storage/ProcessLiveness.ts"
 
 /** How long an untouched lock of another host or container is respected, ms. */
 export const foreignLeaseMs = 30_000
@@ -80,19 +82,9 @@ const parse = (bytes: Uint8Array): Holder | null => {
   }
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    // EPERM: it lives and belongs to another user.
-    return hasCode(error, "EPERM")
-  }
-}
-
 const isStale = async (path: string, holder: Holder, self: Holder): Promise<boolean> => {
   if (holder.place === self.place) {
-    return !isAlive(holder.pid) || (holder.started !== "" && await startOf(holder.pid) !== holder.started)
+    return !isKnown(holder.pid) || (holder.started !== "" && await startOf(holder.pid) !== holder.started)
   }
   const { mtimeMs } = await fs.stat(path)
   return Date.now() - mtimeMs > foreignLeaseMs
@@ -105,7 +97,7 @@ const create = async (path: string, self: Holder): Promise<boolean> => {
     await fs.link(temporary, path)
     return true
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return false
+    if (isErrno(error, "EEXIST")) return false
     throw error
   } finally {
     await fs.rm(temporary, { force: true })

@@ -85,6 +85,7 @@ const breakersNow = Metric.gauge("rainlogs_circuit_breakers", { description: "Ci
 
 const monotonicMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
+/** The circuit breakers of this process, by key. */
 export class CircuitBreaker extends Context.Service<CircuitBreaker, {
   /** Fails like {@link admit} would, but takes no probe: for callers who have to wait before they can call. */
   readonly check: (key: string) => Effect.Effect<void, CircuitOpen>

@@ -85,6 +85,7 @@ const pauses = Metric.counter("rainlogs_rate_budget_pauses_total", {
 
 const monotonicMs = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
+/** The request budgets of this process, by key. */
 export class RateBudget extends Context.Service<RateBudget, {
   /**
    * Waits until every budget allows one more request, then runs `request`, whose end is the moment the response began

@@ -17,6 +17,7 @@ export class AdminTokenTooShort extends Schema.TaggedError<AdminTokenTooShort>()
 /** Shortest accepted token, in characters. */
 export const shortestAdminToken = 32
 
+/** The operator's token; none closes the operator's endpoints. */
 export class AdminToken extends Context.Service<AdminToken, {
   /** The token, or none if the operator configured none. */
   readonly token: Option.Option<Redacted.Redacted<string>>

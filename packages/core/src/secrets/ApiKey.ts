@@ -1,6 +1,6 @@
 /**
  * API keys: `rl_<prefix>_<secret>`, both lower-case hexadecimal. The secret is 256 random bits, so its plain SHA-256
- * is safe to store and cheap to check; the prefix only finds the row (design §7).
+ * is safe to store and cheap to check; the prefix only finds the row.
  */
 import { Effect, Option, Redacted } from "effect"
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto"

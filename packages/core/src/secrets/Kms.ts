@@ -18,6 +18,7 @@ export class KmsError extends Schema.TaggedError<KmsError>()("KmsError", {
   detail: Schema.String
 }) {}
 
+/** Wraps and unwraps small secrets under the key of their customer. */
 export class Kms extends Context.Service<Kms, {
   /** The id of the key-encryption key that new secrets of the customer are wrapped with. */
   readonly currentKek: (customer: CustomerId) => Effect.Effect<string, KmsError>

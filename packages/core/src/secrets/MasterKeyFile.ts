@@ -4,9 +4,9 @@
 import { Effect, Option, Redacted } from "effect"
 import { randomBytes } from "node:crypto"
 import { link, mkdir, open, rm } from "node:fs/promises"
-import { dirname, join } from "node:path"
+import { dirname } from "node:path"
+import { syncDirectory, writeTemporary } from "../storage/DurableFile.ts"
 import { type FileFault, isErrno, isMissing, tryFile } from "../storage/FileFailure.ts"
-import { temporaryName } from "../storage/TemporaryFiles.ts"
 import { KmsError } from "./Kms.ts"
 
 const keyBytes = 32
@@ -59,27 +59,15 @@ export const loadMasterKey = Effect.fn("MasterKeyFile.load")(function*(file: str
 const makeFile = async (file: string): Promise<void> => {
   const directory = dirname(file)
   await mkdir(directory, { recursive: true, mode: 0o700 })
-  const temporary = join(directory, temporaryName())
+  const temporary = await writeTemporary(file, randomBytes(keyBytes))
   try {
-    const handle = await open(temporary, "wx", 0o600)
-    try {
-      await handle.writeFile(randomBytes(keyBytes))
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
     await link(temporary, file)
   } catch (cause) {
     if (!isErrno(cause, "EEXIST")) throw cause
   } finally {
     await rm(temporary, { force: true })
   }
-  const handle = await open(directory, "r")
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
+  await syncDirectory(directory)
 }
 
 /** Reads the master key; makes a random one (mode 0600, durable) if there is no file. */

@@ -3,21 +3,15 @@
  * and every directory from the root down is fsynced (fsync(2): a file's own fsync does not make its name durable).
  */
 import { Effect } from "effect"
-import { link, mkdir, open, realpath, rename, unlink } from "node:fs/promises"
+import { link, mkdir, realpath, rename, unlink } from "node:fs/promises"
 import { dirname, join } from "node:path"
+import * as DurableFile from "./DurableFile.ts"
 import { fileCall, fileFailure, isMissing, tryFile } from "./FileFailure.ts"
 import { StorageError } from "./ObjectStore.ts"
 
 /** Makes the names in `directory` durable. */
 export const syncDirectory = (operation: string, key: string, directory: string) =>
-  fileCall(operation, key, async () => {
-    const handle = await open(directory, "r")
-    try {
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-  })
+  fileCall(operation, key, () => DurableFile.syncDirectory(directory))
 
 /** A tree below `root`, an absolute path without symbolic links. Keys were checked by the caller. */
 export class DurableDirectory {

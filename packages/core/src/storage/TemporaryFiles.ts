@@ -6,7 +6,8 @@ import { Effect } from "effect"
 import { randomBytes } from "node:crypto"
 import { mkdir, readdir, rm } from "node:fs/promises"
 import { join } from "node:path"
-import { fileCall, isErrno } from "./FileFailure.ts"
+import { fileCall } from "./FileFailure.ts"
+import { isKnown } from "./ProcessLiveness.ts"
 
 const run = randomBytes(6).toString("hex")
 const namePattern = /^([0-9]+)-([0-9a-f]{12})-[0-9a-f]{24}\.tmp$/
@@ -14,22 +15,12 @@ const namePattern = /^([0-9]+)-([0-9a-f]{12})-[0-9a-f]{24}\.tmp$/
 /** A new, unpredictable name for a temporary file of this run: `<pid>-<run>-<random>.tmp`. */
 export const temporaryName = (): string => `${process.pid}-${run}-${randomBytes(12).toString("hex")}.tmp`
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (cause) {
-    // EPERM: the process lives and belongs to somebody else.
-    return isErrno(cause, "EPERM")
-  }
-}
-
 /** Whether the file was made by a run that is over. Names of another shape are not ours and never stale. */
 export const isStale = (name: string): boolean => {
   const match = namePattern.exec(name)
   if (match === null) return false
   const pid = Number(match[1])
-  return pid === process.pid ? match[2] !== run : !isAlive(pid)
+  return pid === process.pid ? match[2] !== run : !isKnown(pid)
 }
 
 /** Makes the directory (mode 0700) if it is missing and removes stale temporary files; returns how many. */

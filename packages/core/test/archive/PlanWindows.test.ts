@@ -1,5 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { defaultPlanning, oldestCollectable, planWindows, settledUntil } from "@rainlogs/core/archive/PlanWindows"
+import {
+  defaultPlanning,
+  givenUpBefore,
+  oldestCollectable,
+  planWindows,
+  settledUntil
+} from "@rainlogs/core/archive/PlanWindows"
 import { Effect, Schema } from "effect"
 
 const hour = 3_600_000
@@ -65,6 +71,7 @@ describe("planning windows", () => {
       new Date(oldestCollectable(now, limits, defaultPlanning)).toISOString(),
       "2026-01-01T00:18:00.000Z"
     )
+    assert.strictEqual(new Date(givenUpBefore(now, limits, defaultPlanning)).toISOString(), "2026-01-01T00:13:00.000Z")
     assert.strictEqual(new Date(settledUntil(now, limits, defaultPlanning)).toISOString(), "2026-01-08T00:00:00.000Z")
   })
 })

@@ -23,8 +23,10 @@ export const place = {
   window: { from: 1767225600000, to: 1767226200000 }
 }
 
+/** The hash of a collection-parameters document. */
 export const params = Sha256Hex.make("cd".repeat(32))
 
+/** A KMS whose master key is the seed, repeated. */
 export const kmsOf = (seed: number) => KmsLocal.make(Redacted.make(new Uint8Array(32).fill(seed)))
 
 /** Bytes as a stream of pieces of `size` bytes. */
@@ -33,11 +35,12 @@ export const inPieces = (bytes: Uint8Array, size: number): Stream.Stream<Uint8Ar
     Array.from({ length: Math.ceil(bytes.length / size) }, (_, i) => bytes.subarray(i * size, (i + 1) * size))
   )
 
+/** All bytes of a stream. */
 export const collect = <E, R>(stream: Stream.Stream<Uint8Array, E, R>) =>
   Effect.map(Stream.runCollect(stream), (parts) => Buffer.concat(parts))
 
 /** Everything, with archive and spool below the directory. */
-export const worldAt = (directory: string, sealer: Partial<SealerOptions> = {}, opener?: OpenerOptions) =>
+const worldAt = (directory: string, sealer: Partial<SealerOptions> = {}, opener?: OpenerOptions) =>
   ObjectAdoption.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(
       Sealer.layer({ spool: join(directory, "spool"), ...sealer }),

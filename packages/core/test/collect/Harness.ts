@@ -16,13 +16,16 @@ import { createServer, type IncomingMessage, type RequestListener, type ServerRe
 
 /** A token whose text must appear nowhere. */
 export const secret = "cfut_S3CRETdoNotPrint-0123456789abcdef"
+/** The token of the requests. */
 export const token = Redacted.make(secret)
 
 /** The simulated time, Unix ms. */
 export const now = Date.UTC(2026, 10, 20, 12, 0, 0)
 
+/** The Cloudflare zone of the requests. */
 export const zoneId = CloudflareZoneId.make("023e105f4ecef8ad9ca31a8372d0c353")
 
+/** The zone as a strategy sees it. */
 export const target: CollectionTarget = {
   zone: ZoneId.make("9d2a6c1e-58a7-8f2f-9b0e-6d7f4c8b1a22"),
   cloudflareZone: zoneId,

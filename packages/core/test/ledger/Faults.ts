@@ -6,6 +6,7 @@ import { Effect } from "effect"
 /** Runs a call of a port, or kills or fails it. */
 export type Hook = <A, E, R>(step: string, call: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
+/** The places where a process can be killed, and the one where it will be. */
 export class Faults {
   /** The steps of the current process so far. */
   steps: Array<string> = []
@@ -33,6 +34,3 @@ export class Faults {
       return this.#killAt.moment === "before" ? Effect.die("killed") : Effect.andThen(call, Effect.die("killed"))
     })
 }
-
-/** No faults. */
-export const noHook: Hook = (_, call) => call

@@ -24,11 +24,12 @@ import { memoryObjects } from "./MemoryObjects.ts"
 import { memorySigner } from "./MemorySigner.ts"
 
 /** The seeds of the golden vectors. */
-export const goldenSeeds = Redacted.make({
+const goldenSeeds = Redacted.make({
   log: Hex.decode(golden.keys.log.testSeedHex),
   clock: Hex.decode(golden.keys.clock.testSeedHex)
 })
 
+/** One world with its rows, objects and signer directory. */
 export class LedgerWorld {
   readonly files = new Map<string, Uint8Array>()
   readonly rows = new MemoryRows()

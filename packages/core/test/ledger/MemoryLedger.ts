@@ -9,7 +9,7 @@ import { Effect, Option, Semaphore, Stream } from "effect"
 import { makeOrigin, type Origin } from "../../src/domain/Customer.ts"
 import { CustomerId, ZoneId } from "../../src/domain/Identifier.ts"
 import { jobIdOf } from "../../src/domain/LogJob.ts"
-import { emptyObject } from "../../src/domain/LogObject.ts"
+import { emptyLogObject } from "../../src/domain/LogObject.ts"
 import { type EntryDraft, placeEntry } from "../../src/ledger/EntryDraft.ts"
 import { type LedgerOf, type LedgerRow, type LedgerSnapshot, LedgerStore } from "../../src/ledger/LedgerStore.ts"
 import type { Hook } from "./Faults.ts"
@@ -19,6 +19,7 @@ const customer = CustomerId.make("6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10")
 /** The ledger of the golden vectors. */
 export const ledger: LedgerOf = { customer, origin: makeOrigin("archive.example.eu", customer) }
 
+/** The zone of the golden ledger. */
 export const zone = ZoneId.make("9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22")
 
 /** The rows of all ledgers: what a database keeps when a process dies. */
@@ -77,22 +78,12 @@ export class MemoryRows {
       job: jobIdOf(origin, chain, source, window),
       window,
       source,
-      object: {
-        key: null,
-        sha256: emptyObject,
-        size: 0,
-        codec: "identity",
-        encryption: "none",
-        dek: null,
-        records: 0,
-        plainSize: 0,
-        fidelity: "complete",
-        params: null
-      }
+      object: { ...emptyLogObject, fidelity: "complete", params: null }
     }, now)
   }
 }
 
+/** A ledger store on rows in memory. */
 export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service"] => {
   const snapshot = (origin: Origin) => hook("sql snapshot", Effect.sync(() => rows.snapshot(origin)))
   return LedgerStore.of({

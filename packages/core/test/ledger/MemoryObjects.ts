@@ -6,6 +6,7 @@ import { Effect, Stream } from "effect"
 import { ObjectExists, ObjectMissing, ObjectStore, StorageError } from "../../src/storage/ObjectStore.ts"
 import type { Hook } from "./Faults.ts"
 
+/** An object store on a map of files. */
 export const memoryObjects = (files: Map<string, Uint8Array>, hook: Hook): ObjectStore["Service"] => {
   const getBytes = (key: string) =>
     hook(

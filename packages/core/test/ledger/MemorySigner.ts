@@ -10,6 +10,7 @@ import { Signer, SignerRefused, type SignerState } from "../../src/ledger/Signer
 import { keysOf, type SignerSeeds } from "../../src/ledger/SignerKeyFile.ts"
 import { objectionTo } from "../../src/ledger/SignerLocal.ts"
 
+/** A signer that keeps its state in memory. */
 export const memorySigner = (seeds: SignerSeeds): Signer["Service"] => {
   const states = new Map<string, SignerState>()
   const state = (origin: string): SignerState => states.get(origin) ?? { size: 0, root: emptyRoot }

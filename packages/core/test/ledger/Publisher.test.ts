@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { concat } from "@rainlogs/verify/Bytes"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { checkpointKey, ledgerKey } from "@rainlogs/verify/Layout"
+import { leafHash } from "@rainlogs/verify/Merkle"
 import { parseNote } from "@rainlogs/verify/Note"
 import { encodeEntryBundle } from "@rainlogs/verify/Tile"
 import { Context, Effect, Layer } from "effect"
@@ -23,6 +24,14 @@ const open = LedgerEvents.use((events) => events.open(ledger))
 
 const grow = (world: LedgerWorld, to: number, now = 0): void => {
   for (let index = world.rows.of(origin).length; index < to; index++) world.rows.appendWindow(origin, index, now)
+}
+/** Changes the text of an entry in SQL, and its leaf hash with it. */
+const edit = (world: LedgerWorld, leafIndex: number, change: (text: string) => string): void => {
+  const rows = world.rows.of(origin)
+  const text = new TextDecoder().decode(rows[leafIndex]!.row.entry)
+  assert.notStrictEqual(change(text), text)
+  const entry = new TextEncoder().encode(change(text))
+  rows[leafIndex] = { ...rows[leafIndex]!, row: { leafIndex, entry, leafHash: leafHash(entry) } }
 }
 const served = (world: LedgerWorld) => parseCheckpoint(parseNote(world.file("checkpoint")!).text)
 const rootOf = (world: LedgerWorld, size: number) =>
@@ -244,7 +253,27 @@ describe("what does not agree", () => {
     ["an entry of another ledger", /entry 301 in SQL is not an entry of this ledger/, (world) => {
       const rows = world.rows.of(origin)
       const text = new TextDecoder().decode(rows[301]!.row.entry).replace("origin archive", "origin elsewhere")
-      rows[301] = { ...rows[301]!, row: { ...rows[301]!.row, entry: new TextEncoder().encode(text) } }
+      const entry = new TextEncoder().encode(text)
+      rows[301] = { ...rows[301]!, row: { leafIndex: 301, entry, leafHash: leafHash(entry) } }
+    }],
+    // What the database's password allows: to append, with columns and leaf hash that agree with the text.
+    ["an entry that is not in the format", /entry 599 in SQL is not in the format: .*line 12/, (world) => {
+      edit(world, 599, (text) => `${text.slice(0, text.indexOf("\nkey "))}\nkey is what you like\n`)
+    }],
+    ["an entry whose hash is not the chain hash", /entry 599 in SQL does not continue its chain/, (world) => {
+      edit(world, 599, (text) => text.replace(/^hash .{8}/m, "hash 00000000"))
+    }],
+    ["an entry that leaves one of its chain out", /entry 599 in SQL does not continue its chain/, (world) => {
+      edit(world, 599, (text) => text.replace(/^seq 599$/m, "seq 600"))
+    }],
+    ["a second beginning of a chain", /entry 599 in SQL does not continue its chain/, (world) => {
+      edit(world, 599, (text) => text.replace(/^seq 599$/m, "seq 0"))
+    }],
+    ["an entry that does not follow the last signed one", /entry 300 in SQL does not continue its chain/, (world) => {
+      edit(world, 300, (text) => text.replace(/^seq 300$/m, "seq 301"))
+    }],
+    ["an entry older than the one before", /the time of entry 599 in SQL is before that of the entry/, (world) => {
+      edit(world, 598, (text) => text.replace(/^time 0$/m, "time 5"))
     }],
     ["a changed partial tile", /do not have the root that was signed for size 300/, (world) => {
       world.file("tile/1/000.p/1")![0]! ^= 1

@@ -51,6 +51,7 @@ const crash = (argv: ReadonlyArray<string>, ms: number) =>
     )
   })
 
+/** What every object store must do, as tests of the layer `live`. */
 export const objectStoreSuite = <E>(name: string, live: Layer.Layer<ObjectStore, E>, options: SuiteOptions): void => {
   describe(`${name} as ObjectStore`, () => {
     layer(live, { excludeTestServices: true })((it) => {

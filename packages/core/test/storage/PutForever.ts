@@ -22,6 +22,7 @@ const putOne = Effect.gen(function*() {
   yield* Effect.sync(() => writeSync(1, `stored ${key}\n`))
 })
 
+/** Puts object after object until it is killed. */
 export const putForever: Effect.Effect<never, unknown, ObjectStore> = Effect.forever(
   Effect.all([putOne, putOne, putOne], { concurrency: "unbounded", discard: true })
 )

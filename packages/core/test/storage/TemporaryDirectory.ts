@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
+/** An empty directory, removed when the scope closes. */
 export const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => realpathSync(mkdtempSync(join(tmpdir(), "rainlogs-test-")))),
   (path) =>

@@ -16,6 +16,7 @@ import { onDatabaseError, onLedgerNotOpened, onSignerUnavailable } from "./Failu
 /** `RAINLOGS_ARCHIVE_DOMAIN`: the first part of every origin; `rainlogs.localhost` if not set. Never change it later. */
 export const archiveDomain = Config.String("RAINLOGS_ARCHIVE_DOMAIN").pipe(Config.withDefault("rainlogs.localhost"))
 
+/** The `customers` group of the API. */
 export const layer = HttpApiBuilder.group(
   Api,
   "customers",

@@ -14,6 +14,7 @@ import * as Download from "./Download.ts"
 import { jobNotFound, onDatabaseError, onUnreadable } from "./Failures.ts"
 import { jobResource } from "./Resources.ts"
 
+/** The `logs` group of the API. */
 export const layer = HttpApiBuilder.group(
   Api,
   "logs",

@@ -7,6 +7,7 @@ import { Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerRespondable, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder, HttpApiSecurity } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
+import * as ArchiveGauges from "./ArchiveGauges.ts"
 
 /** Headers a reverse proxy adds: behind one, every request seems to come from this machine. */
 const forwardingHeaders = ["forwarded", "x-forwarded-for", "x-real-ip", "via"]
@@ -19,6 +20,7 @@ export const isLocal = (request: HttpServerRequest.HttpServerRequest): boolean =
 /** Adds the route. */
 export const layer = Layer.unwrap(Effect.gen(function*() {
   const { token } = yield* AdminToken.AdminToken
+  const refresh = yield* ArchiveGauges.make
   const credential = HttpApiBuilder.securityDecode(HttpApiSecurity.bearer)
   return HttpRouter.add(
     "GET",
@@ -35,6 +37,7 @@ export const layer = Layer.unwrap(Effect.gen(function*() {
         )
         return HttpServerResponse.setHeader(refused, "www-authenticate", "Bearer realm=\"rainlogs\"")
       }
+      yield* refresh
       return HttpServerResponse.text(yield* PrometheusMetrics.format(), {
         contentType: "text/plain; version=0.0.4; charset=utf-8"
       })

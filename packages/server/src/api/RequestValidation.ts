@@ -17,6 +17,7 @@ const places: { readonly [slot: string]: string } = {
 // The default messages carry a value only if a schema asks for it; none of the API's does.
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
+/** The middleware with its answer. */
 export const layer = HttpApiMiddleware.layerSchemaErrorTransform(RequestValidation, (error) => {
   if (error.kind === "Body" || error.kind === "ResponseHeaders") {
     return Effect.flatMap(internalFault(Cause.fail(error.cause)), Effect.fail)

@@ -4,13 +4,18 @@
 import type { JobResource } from "@rainlogs/core/api/JobResource"
 import type { ZoneResource } from "@rainlogs/core/api/ZonesApi"
 import type { JobView, SourceProgress } from "@rainlogs/core/archive/WindowLedger"
+import type { ZoneCircuit } from "@rainlogs/core/collect/CloudflareCircuits"
 import type { Zone } from "@rainlogs/core/domain/Zone"
 import { DateTime } from "effect"
 
 const time = DateTime.makeUnsafe
 
-/** A zone with the progress of its sources; `progress` may hold other zones' too. */
-export const zoneResource = (zone: Zone, progress: ReadonlyArray<SourceProgress>): ZoneResource => ({
+/** A zone with its circuits and the progress of its sources; `progress` may hold other zones' too. */
+export const zoneResource = (
+  zone: Zone,
+  progress: ReadonlyArray<SourceProgress>,
+  circuits: ReadonlyArray<ZoneCircuit> | null
+): ZoneResource => ({
   id: zone.id,
   name: zone.name,
   cloudflareZoneId: zone.cloudflareZone,
@@ -28,7 +33,11 @@ export const zoneResource = (zone: Zone, progress: ReadonlyArray<SourceProgress>
     records: part.records,
     plainBytes: part.plainBytes,
     storedBytes: part.storedBytes
-  }))
+  })),
+  circuits: circuits?.map(({ openUntil, ...circuit }) => ({
+    ...circuit,
+    openUntil: openUntil === null ? null : time(openUntil)
+  })) ?? null
 })
 
 /** A job with what it archived. */

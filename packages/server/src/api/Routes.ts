@@ -13,11 +13,12 @@ import * as Metrics from "./Metrics.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as RequestValidation from "./RequestValidation.ts"
 import * as SystemHandlers from "./SystemHandlers.ts"
+import * as SystemState from "./SystemState.ts"
 import * as ZonesHandlers from "./ZonesHandlers.ts"
 
 /** The handlers and middleware of the API, without routes: what an in-memory client needs. */
 export const handlers = Layer.mergeAll(
-  SystemHandlers.layer,
+  SystemHandlers.layer.pipe(Layer.provide(SystemState.layer)),
   CustomersHandlers.layer,
   ZonesHandlers.layer,
   LogsHandlers.layer
@@ -33,6 +34,6 @@ export const routes = Layer.mergeAll(
   // No endpoint answers with a file, so the services for that may be the empty ones.
   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(Layer.provide([handlers, HttpServer.layerServices])),
   Docs.layer,
-  Metrics.layer,
+  Metrics.layer.pipe(Layer.provide(SystemState.layer)),
   ProblemResponses.layer
 )

@@ -15,6 +15,7 @@ import { Kms } from "@rainlogs/core/secrets/Kms"
 import { Clock, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { randomUUID } from "node:crypto"
+import * as Circuits from "./Circuits.ts"
 import { onDatabaseError, onKmsError, zoneNotFound } from "./Failures.ts"
 import * as JobPages from "./JobPages.ts"
 import { jobResource, zoneResource } from "./Resources.ts"
@@ -35,6 +36,7 @@ export const startOfArchive = (now: number, backfillHours: number): number =>
     Math.ceil((now - mostBackfillHours * hourMs + fullBackfillMarginMs) / minuteMs) * minuteMs
   )
 
+/** The `zones` group of the API. */
 export const layer = HttpApiBuilder.group(
   Api,
   "zones",
@@ -43,6 +45,7 @@ export const layer = HttpApiBuilder.group(
     const windows = yield* WindowLedger
     const planner = yield* Planner
     const kms = yield* Kms
+    const circuits = yield* Circuits.make
 
     const find = Effect.fnUntraced(function*(id: ZoneId) {
       const customer = yield* CurrentCustomer
@@ -85,18 +88,24 @@ export const layer = HttpApiBuilder.group(
               })
             ))
         )
-        return zoneResource(zone, yield* progress())
+        return zoneResource(zone, yield* progress(), yield* circuits(zone))
       }),
 
       list: Effect.fn("ZonesHandlers.list")(function*() {
         const customer = yield* CurrentCustomer
         const zones = yield* customers.zones(customer.id).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
         const sources = yield* progress()
-        return { zones: zones.map((zone) => zoneResource(zone, sources)) }
+        return {
+          zones: yield* Effect.forEach(
+            zones,
+            (zone) => Effect.map(circuits(zone), (found) => zoneResource(zone, sources, found))
+          )
+        }
       }),
 
       get: Effect.fn("ZonesHandlers.get")(function*({ params }) {
-        return zoneResource(yield* find(params.id), yield* progress())
+        const zone = yield* find(params.id)
+        return zoneResource(zone, yield* progress(), yield* circuits(zone))
       }),
 
       pull: Effect.fn("ZonesHandlers.pull")(function*({ params }) {

@@ -16,8 +16,8 @@ import * as ProcessIdentity from "./ProcessIdentity.ts"
 const renewEvery = 2_000
 
 /**
- * Milliseconds without renewal after which a claim from another process namespace (a container that was killed) is
- * taken for abandoned. Within the own namespace the process table answers at once.
+ * Milliseconds without renewal after which a claim from another process namespace (a container that was killed) or boot
+ * is taken for abandoned. Within the own namespace the process table answers at once.
  */
 const abandonedAfter = 8_000
 
@@ -45,7 +45,8 @@ const findHolder = Effect.fnUntraced(function*(
     const other = parseClaim(name)
     if (other === undefined) continue
     const path = join(directory, name)
-    const state = ProcessIdentity.liveness(other, self)
+    // Another boot is an earlier one of this machine, or another machine on a shared volume: only renewal tells.
+    const state = other.boot === self.boot ? ProcessIdentity.liveness(other, self) : "unknown"
     if (state === "alive") return Option.some(other.pid)
     if (state === "unknown") {
       const deadline = (yield* Clock.currentTimeMillis) + abandonedAfter

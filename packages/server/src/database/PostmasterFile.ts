@@ -3,6 +3,7 @@
  * live file; what it cannot tell is a stale file whose process id is a zombie's or now belongs to
  * something else.
  */
+import { isKnown } from "@rainlogs/core/storage/ProcessLiveness"
 import { execFileSync } from "node:child_process"
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
@@ -79,6 +80,6 @@ export const removeIfMisleading = (directory: string): void => {
   for (const name of ["postmaster.pid", `${socketName}.lock`]) {
     const path = join(directory, name)
     const pid = Number(lines(path)[0])
-    if (Number.isInteger(pid) && pid > 0 && ProcessIdentity.isKnown(pid)) rmSync(path, { force: true })
+    if (Number.isInteger(pid) && pid > 0 && isKnown(pid)) rmSync(path, { force: true })
   }
 }

@@ -40,16 +40,6 @@ export const startTime = (pid: number): number | undefined => {
   }
 }
 
-/** Whether the system knows the process id at all, as a zombie or another user's too. */
-export const isKnown = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "EPERM"
-  }
-}
-
 /** The identity of the running process. */
 export const current = (): ProcessIdentity => ({
   pid: process.pid,

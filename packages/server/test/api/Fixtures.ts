@@ -4,7 +4,7 @@
 import type { JobView } from "@rainlogs/core/archive/WindowLedger"
 import { CustomerId, JobId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import type { LogJob } from "@rainlogs/core/domain/LogJob"
-import { emptyObject, type LogObject } from "@rainlogs/core/domain/LogObject"
+import { emptyLogObject, type LogObject } from "@rainlogs/core/domain/LogObject"
 import { Effect } from "effect"
 import { randomUUID } from "node:crypto"
 import { MemoryState } from "./MemoryPorts.ts"
@@ -27,8 +27,20 @@ export const newZone = Effect.fnUntraced(function*(key: string, number = 1) {
   return ZoneId.make(zone.id)
 })
 
+/** Posts the same zone 20 times at once; how many of the answers were 201 and 409. */
+export const postZoneTwentyTimes = Effect.fnUntraced(function*(key: string) {
+  const { request } = yield* TestServer
+  const body = { name: "example.eu", cloudflareZoneId: cloudflareZone(7), token: cloudflareToken }
+  const answers = yield* Effect.forEach(
+    Array.from({ length: 20 }),
+    () => request("POST", "/api/v1/zones", { key, body }),
+    { concurrency: "unbounded" }
+  )
+  return [201, 409].map((status) => answers.filter((answer) => answer.status === status).length)
+})
+
 /** Midnight of 1 January 2026, Unix ms. */
-export const epoch = Date.UTC(2026, 0, 1)
+const epoch = Date.UTC(2026, 0, 1)
 
 /** Puts a job of the zone into the state; its window is `[from, from + 5 min)` unless said otherwise. */
 export const newJob = Effect.fnUntraced(function*(options: {
@@ -96,8 +108,4 @@ export const newArchivedJob = Effect.fnUntraced(function*(
 
 /** A committed job of an empty window. */
 export const newEmptyJob = (options: { readonly zone: ZoneId; readonly customer: string }) =>
-  newJob({
-    ...options,
-    state: "committed",
-    object: { key: null, dek: null, size: 0, plainSize: 0, records: 0, sha256: emptyObject }
-  })
+  newJob({ ...options, state: "committed", object: emptyLogObject })

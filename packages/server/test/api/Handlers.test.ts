@@ -1,5 +1,7 @@
 import { assert, layer } from "@effect/vitest"
+import { circuitKey } from "@rainlogs/core/collect/CloudflareCircuits"
 import { CloudflareZoneId, JobId, Sha256Hex, ZoneId } from "@rainlogs/core/domain/Identifier"
+import { CircuitBreaker, defaultBreakerOptions } from "@rainlogs/core/resilience/CircuitBreaker"
 import * as ApiKey from "@rainlogs/core/secrets/ApiKey"
 import { unwrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
 import * as Routes from "@rainlogs/server/api/Routes"
@@ -250,6 +252,54 @@ layer(Live)("the API through its typed client", (it) => {
       yield* bob.client.zones.create({ payload: newZone() })
       const error = yield* alice.client.zones.create({ payload: newZone() }).pipe(Effect.flip)
       assert.strictEqual(error._tag, "ZoneAlreadyArchived")
+    }))
+
+  it.effect("a zone shows the circuits of its own token's calls and nobody else's; health counts the open ones", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(Date.UTC(2026, 10, 21, 12))
+      const alice = yield* newCustomer("Alice")
+      const bob = yield* newCustomer("Bob")
+      const zone = yield* alice.client.zones.create({ payload: newZone() })
+      const other = yield* alice.client.zones.create({ payload: newZone(2) })
+      const token = Redacted.make("another-token-of-the-same-zone")
+      const bobs = yield* bob.client.zones.create({ payload: { ...newZone(), token } })
+      assert.deepStrictEqual(zone.circuits, [])
+
+      const breaker = yield* CircuitBreaker
+      const fail = (api: string, times: number) => {
+        const { cloudflareZoneId, token } = newZone()
+        const call = breaker.admit(circuitKey({ api, zone: cloudflareZoneId, token })).pipe(
+          Effect.flatMap((permit) => permit.settle("failure")),
+          Effect.scoped
+        )
+        return Effect.repeat(call, { times: times - 1 })
+      }
+      yield* fail("logs/received", defaultBreakerOptions.threshold)
+      yield* fail("logs/received/fields", 2)
+
+      const shown = yield* alice.client.zones.get({ params: { id: zone.id } })
+      assert.deepStrictEqual(shown.circuits, [
+        {
+          api: "logs/received",
+          state: "open",
+          failures: defaultBreakerOptions.threshold,
+          openUntil: DateTime.makeUnsafe(Date.UTC(2026, 10, 21, 12) + defaultBreakerOptions.coolDownMs)
+        },
+        { api: "logs/received/fields", state: "closed", failures: 2, openUntil: null }
+      ])
+      const { zones } = yield* alice.client.zones.list()
+      assert.deepStrictEqual(zones.find(({ id }) => id === zone.id)?.circuits, shown.circuits)
+      assert.deepStrictEqual(zones.find(({ id }) => id === other.id)?.circuits, [])
+      assert.deepStrictEqual((yield* bob.client.zones.get({ params: { id: bobs.id } })).circuits, [])
+      yield* TestClock.adjust(1000)
+      assert.deepStrictEqual((yield* (yield* client("")).health()).circuits, { open: 1 })
+
+      // A token that cannot be unwrapped: which circuits are the zone's is unknown, and is said so.
+      const state = yield* MemoryState
+      const held = state.zones.get(zone.id)
+      assert.isDefined(held)
+      state.zones.set(zone.id, { ...held, token: { ...held.token, bytes: held.token.bytes.toReversed() } })
+      assert.isNull((yield* alice.client.zones.get({ params: { id: zone.id } })).circuits)
     }))
 
   it.effect("an API key is no admin token, and an admin token is no API key", () =>

@@ -16,6 +16,7 @@ import { LedgerEvents } from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { type LedgerStatus, Publisher } from "@rainlogs/core/ledger/Publisher"
 import { Signer } from "@rainlogs/core/ledger/Signer"
+import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
@@ -37,6 +38,8 @@ export class MemoryState extends Context.Service<MemoryState, {
   database: "up" | "down" | "hangs"
   /** Bytes pulled from objects. */
   pulled: number
+  /** Start of every source's oldest window that is not archived, Unix ms. */
+  oldestUncommitted: number | null
   /** How far every ledger is published. */
   publication: LedgerStatus
 }>()("test/MemoryState") {
@@ -50,6 +53,7 @@ export class MemoryState extends Context.Service<MemoryState, {
     opened: [],
     database: "up",
     pulled: 0,
+    oldestUncommitted: null,
     publication: { publishedSize: 2, sqlSize: 2, halted: null, lagMs: 0 }
   }))
 }
@@ -168,7 +172,7 @@ const windowLedger = Layer.unwrap(Effect.gen(function*() {
                 records: 0,
                 plainBytes: 0,
                 storedBytes: 0,
-                oldestUncommitted: null
+                oldestUncommitted: state.oldestUncommitted
               }]
               : []
           )
@@ -257,5 +261,6 @@ export const layer = Layer.mergeAll(
   ledgerStore,
   publisher,
   JobQueue.layerMemory,
+  CircuitBreaker.layer,
   AdminToken.layer(Redacted.make(adminToken))
 ).pipe(Layer.provideMerge(MemoryState.layer))

@@ -15,6 +15,7 @@ export interface Answer {
   readonly text: string
 }
 
+/** The server under test. */
 export class TestServer extends Context.Service<TestServer, {
   readonly url: string
   /** Everything logged so far, with every attached value printed to its depths. */

@@ -9,7 +9,8 @@ import { type StorageCategory, StorageError } from "@rainlogs/core/storage/Objec
 import { Effect, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestDatabase } from "../TestDatabase.ts"
-import { archiveAll, compare, drain, minute, onRoad, type Process, type Road, second, start, verify, windowsOf } from "./Road.ts"
+import { compare, verify, windowsOf } from "./Comparison.ts"
+import { archiveAll, drain, minute, onRoad, type Process, type Road, second, start } from "./Road.ts"
 
 const failingPut = (category: StorageCategory) => (key: string) =>
   key.startsWith("logs/")
@@ -24,7 +25,7 @@ const assertAllThere = Effect.fnUntraced(function*(road: Road, process: Process)
   assert.strictEqual((yield* verify(road, process)).verdict.completeness, "PASS")
 })
 
-describe("a full store", { timeout: 30_000 }, () => {
+describe("a full store", { timeout: 60_000 }, () => {
   it.live("postpones the window, does not count as its failure, is not asked hotly, and nothing is lost", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
@@ -64,7 +65,7 @@ describe("a full store", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("keys that cannot be had", { timeout: 30_000 }, () => {
+describe("keys that cannot be had", { timeout: 60_000 }, () => {
   it.live("fail the attempt with the reason; nothing is stored without its key", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
@@ -83,7 +84,7 @@ describe("keys that cannot be had", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a database that restarts", { timeout: 30_000 }, () => {
+describe("a database that restarts", { timeout: 60_000 }, () => {
   for (const step of ["stored", "commit"] as const) {
     it.live(`before ${step}, all its sessions ended: the attempt goes on with what it has`, () =>
       onRoad({}, (road) =>
@@ -109,7 +110,6 @@ describe("a database that restarts", { timeout: 30_000 }, () => {
   it.live("after the commit, before its answer came: the window is committed once and known to be", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
-
         const process = yield* start(road)
         let times = 0
         process.hooks.afterLedger = (named) =>
@@ -125,7 +125,6 @@ describe("a database that restarts", { timeout: 30_000 }, () => {
   it.live("for longer than an attempt has patience: the lease runs out, and the orphan is adopted", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
-
         const process = yield* start(road)
         const away = new DatabaseError({ operation: "any", detail: "transient: away" })
         let refused = 0
@@ -150,7 +149,7 @@ describe("a database that restarts", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a defect in an attempt", { timeout: 30_000 }, () => {
+describe("a defect in an attempt", { timeout: 60_000 }, () => {
   it.live("gives the window back with the reason, to be tried again later", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {

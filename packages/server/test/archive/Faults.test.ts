@@ -7,7 +7,8 @@ import { failuresBeforeSplit, silencesBeforeSplit } from "@rainlogs/core/archive
 import { successesBeforeGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { Effect } from "effect"
-import { archiveAll, compare, drain, hour, minute, onRoad, sourceOf, start, verify, windowsOf } from "./Road.ts"
+import { compare, sourceOf, verify, windowsOf } from "./Comparison.ts"
+import { archiveAll, drain, hour, minute, onRoad, start } from "./Road.ts"
 
 /** Each fault and the reason that must stay with the job. */
 const faults: ReadonlyArray<readonly [string, Fault, string]> = [
@@ -25,7 +26,7 @@ const faults: ReadonlyArray<readonly [string, Fault, string]> = [
   ["a line that is an array", { kind: "array-line" }, "not-object"]
 ]
 
-describe("a fault", { timeout: 30_000 }, () => {
+describe("a fault", { timeout: 60_000 }, () => {
   it.live("of any kind fails the attempt with its reason, commits and stores nothing, and is over with the next", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
@@ -77,7 +78,7 @@ describe("a fault", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a window that keeps breaking", { timeout: 30_000 }, () => {
+describe("a window that keeps breaking", { timeout: 60_000 }, () => {
   it.live("is tried in halves after repeated failure, and the next windows are planned shorter, then longer again", () =>
     onRoad({ zone: { recordsPerSecond: 0.02 } }, (road) =>
       Effect.gen(function*() {
@@ -145,14 +146,21 @@ describe("a window that keeps breaking", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a window without a record", { timeout: 30_000 }, () => {
+describe("a window without a record", { timeout: 60_000 }, () => {
   it.live("is an entry with no records, and nothing is stored for it", () =>
     onRoad({ zone: { startedAt: Date.UTC(2030, 0, 1) } }, (road) =>
       Effect.gen(function*() {
         const process = yield* start(road)
         assert.deepStrictEqual(yield* archiveAll(road, process), ["committed"])
         const [view] = yield* windowsOf(road)
-        assert.deepInclude(view!.object, { key: null, size: 0, records: 0, plainSize: 0, encryption: "none", dek: null })
+        assert.deepInclude(view!.object, {
+          key: null,
+          size: 0,
+          records: 0,
+          plainSize: 0,
+          encryption: "none",
+          dek: null
+        })
         assert.isNotNull(view!.entry)
         assert.deepStrictEqual(road.objects(), [])
         const report = yield* verify(road, process)

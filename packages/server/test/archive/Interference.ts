@@ -101,7 +101,10 @@ export const layerPipeline = (hooks: Hooks) =>
         CollectionStrategy.of({
           ...inner,
           collect: (target, window) =>
-            Effect.andThen(Effect.suspend(() => hooks.beforeCollect?.(window) ?? Effect.void), inner.collect(target, window))
+            Effect.andThen(
+              Effect.suspend(() => hooks.beforeCollect?.(window) ?? Effect.void),
+              inner.collect(target, window)
+            )
         }))
     )
   )

@@ -6,8 +6,9 @@ import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { Deferred, Effect, Exit, Fiber } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestDatabase } from "../TestDatabase.ts"
+import { compare, verify, windowsOf } from "./Comparison.ts"
 import type { Hooks } from "./Interference.ts"
-import { compare, day, drain, minute, onRoad, type Process, type Road, start, verify, windowsOf } from "./Road.ts"
+import { day, drain, minute, onRoad, type Process, type Road, start } from "./Road.ts"
 
 const leaseMs = minute
 
@@ -72,7 +73,7 @@ const assertArchivedOnce = Effect.fnUntraced(function*(road: Road, process: Proc
   assert.strictEqual(report.coverage[0]?.windows, 1)
 })
 
-describe("a worker killed", { timeout: 30_000 }, () => {
+describe("a worker killed", { timeout: 60_000 }, () => {
   for (const { hook, name, stored } of steps) {
     it.live(`${name}: the window is taken over when the lease has run out${stored ? ", and the orphan adopted" : ""}`, () =>
       onRoad({}, (road) =>
@@ -125,7 +126,7 @@ describe("a worker killed", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a worker stopped", { timeout: 30_000 }, () => {
+describe("a worker stopped", { timeout: 60_000 }, () => {
   for (const { hook, name, stored } of steps) {
     it.live(`${name}: it gives the window back at once, and the next has it${stored ? " without a second pull" : ""}`, () =>
       onRoad({}, (road) =>
@@ -133,7 +134,11 @@ describe("a worker stopped", { timeout: 30_000 }, () => {
           const first = yield* start(road, { owner: "first", leaseMs })
           const { fiber } = yield* catchAt(first, hook)
           yield* Fiber.interrupt(fiber)
-          assert.deepInclude((yield* windowsOf(road))[0]!.job, { state: "planned", failures: 0, lastError: "stopped: the worker was stopped" })
+          assert.deepInclude((yield* windowsOf(road))[0]!.job, {
+            state: "planned",
+            failures: 0,
+            lastError: "stopped: the worker was stopped"
+          })
           const second = yield* start(road, { owner: "second", leaseMs })
           yield* second.planner.round
           assert.deepStrictEqual(yield* drain(second), ["committed"])
@@ -198,7 +203,7 @@ describe("a worker stopped", { timeout: 30_000 }, () => {
       })))
 })
 
-describe("a lease", { timeout: 30_000 }, () => {
+describe("a lease", { timeout: 60_000 }, () => {
   it.live("is renewed while a pull lasts longer than it", () =>
     onRoad({}, (road) =>
       Effect.gen(function*() {
@@ -260,6 +265,7 @@ describe("a lease", { timeout: 30_000 }, () => {
           const [before] = yield* windowsOf(road)
           yield* go
           assert.strictEqual(yield* Fiber.join(fiber), "lost")
+          assert.deepStrictEqual(road.log.filter(({ level }) => level === "Error"), [])
           assert.deepStrictEqual((yield* windowsOf(road))[0], before)
           yield* assertArchivedOnce(road, second, step.stored ? 1 : 2)
         })))

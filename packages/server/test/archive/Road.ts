@@ -2,9 +2,8 @@
  * The whole road of one zone, wired as the appliance wires it, on PostgreSQL, a file-system store and the Cloudflare
  * simulator, under a clock that can be moved on. Any number of processes can be started on the same database.
  */
-import { MultisetDigester } from "@rainlogs/cloudflare-simulator/MultisetDigest"
-import { type Simulator, type SimulatorOptions, startSimulator } from "@rainlogs/cloudflare-simulator/Simulator"
 import type { ZoneOptions } from "@rainlogs/cloudflare-simulator/SimulatedZone"
+import { type Simulator, type SimulatorOptions, startSimulator } from "@rainlogs/cloudflare-simulator/Simulator"
 import * as Archiver from "@rainlogs/core/archive/Archiver"
 import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
@@ -15,18 +14,15 @@ import { Planner } from "@rainlogs/core/archive/Planner"
 import { defaultPlanning, type PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
 import { Sealer, type SealerOptions } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
-import { type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import * as Worker from "@rainlogs/core/archive/Worker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { type CloudflareOptions, defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
-import type { Source } from "@rainlogs/core/domain/Source"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
-import { Signer } from "@rainlogs/core/ledger/Signer"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import { type BreakerOptions, CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
@@ -34,10 +30,7 @@ import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
-import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
-import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
-import { Clock, Context, Effect, Layer, Logger, Option, Redacted, Scope, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Logger, Redacted, Scope } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -47,13 +40,17 @@ import * as CustomerStoreSql from "../../src/sql/CustomerStoreSql.ts"
 import * as LedgerStoreSql from "../../src/sql/LedgerStoreSql.ts"
 import * as WindowLedgerSql from "../../src/sql/WindowLedgerSql.ts"
 import * as TestDatabase from "../TestDatabase.ts"
+import { windowsOf } from "./Comparison.ts"
 import * as Interference from "./Interference.ts"
 import * as JumpingClock from "./JumpingClock.ts"
 
 /** Units in ms. */
 export const second = 1000
+/** A minute in ms. */
 export const minute = 60 * second
+/** An hour in ms. */
 export const hour = 60 * minute
+/** A day in ms. */
 export const day = 24 * hour
 
 /** Where the simulated time begins: two minutes after noon. */
@@ -128,8 +125,6 @@ const sharedPorts = (directory: string) =>
     SignerLocal.layer({ directory: join(directory, "signer") }),
     Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32)))))
   ).pipe(Layer.provideMerge(TestDatabase.layer))
-
-type SharedPorts = Layer.Success<ReturnType<typeof sharedPorts>>
 
 const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOptions) => {
   const planning = { ...defaultPlanning, ...options.planning }
@@ -252,11 +247,10 @@ export type Process = Effect.Success<ReturnType<typeof start>>
 export const onRoad = <A, E, R>(
   options: RoadOptions,
   test: (road: Road) => Effect.Effect<A, E, R>
-): Effect.Effect<A, E, Exclude<Exclude<R, SharedPorts>, Scope.Scope>> => {
+) => {
   const clock = JumpingClock.make(epoch)
   const log: Array<LogLine> = []
   const keeper = Logger.make(({ cause, logLevel, message }) => {
-    if (process.env["ROAD_LOG"]) console.log(logLevel, message, cause)
     log.push({ level: logLevel, text: `${String(message)} ${JSON.stringify(cause)}` })
   })
   return Effect.scoped(Effect.gen(function*() {
@@ -291,26 +285,8 @@ export const onRoad = <A, E, R>(
   })).pipe(
     Effect.provideService(Clock.Clock, clock),
     Effect.provide(Logger.layer([keeper]))
-  ) as never
+  )
 }
-
-/** The zone's source as it is now. */
-export const sourceOf = Effect.fnUntraced(function*(road: Road): Effect.fn.Return<Source, unknown, WindowLedger> {
-  const [timeline] = yield* (yield* WindowLedger).timelinesOf(road.customer, road.zone)
-  return timeline!.source
-})
-
-/** The zone's live windows, oldest first. */
-export const windowsOf = Effect.fnUntraced(function*(road: Road) {
-  const ledger = yield* WindowLedger
-  const found: Array<JobView> = []
-  for (let before: number | null = null;;) {
-    const page: ReadonlyArray<JobView> = yield* ledger.jobs(road.customer, road.zone, { limit: 1000, before })
-    found.push(...page)
-    if (page.length < 1000) return found.toReversed()
-    before = page.at(-1)!.job.window.from
-  }
-})
 
 /** Takes jobs and archives them until the queue is empty; the outcomes in order. */
 export const drain = Effect.fnUntraced(function*({ archiver, queue }: Process) {
@@ -332,73 +308,4 @@ export const archiveAll = Effect.fnUntraced(function*(road: Road, process: Proce
     if (next > now) road.clock.jump(Math.min(next - now + 1, longestBackoff))
   }
   return yield* Effect.die(new Error("windows stay open after 200 rounds"))
-})
-
-/** The archived lines of a committed window, as a multiset. */
-export const digestOf = Effect.fnUntraced(function*({ opener }: Process, source: Source, { job, object }: JobView) {
-  const digester = new MultisetDigester()
-  if (object === null || object.key === null) return digester.finish()
-  const { customer, origin } = source
-  const parts = yield* Stream.runCollect(opener.open({ origin, customer, job: job.id, object }))
-  return digester.addLines(Buffer.concat(parts)).finish()
-})
-
-/** What the simulator says of the same window. */
-export const truthOf = (road: Road, { from, to }: { readonly from: number; readonly to: number }) =>
-  Effect.promise(() =>
-    road.simulator.truth.multisetDigest(cloudflareZone, from, to, {
-      fields: [...road.cloudflare.fields].toSorted(),
-      timestamps: "rfc3339"
-    })
-  )
-
-/** Every difference between the archive and the truth, and every hole or overlap; and what there is. */
-export const compare = Effect.fnUntraced(function*(road: Road, process: Process) {
-  const source = yield* sourceOf(road)
-  const views = yield* windowsOf(road)
-  const wrong: Array<string> = []
-  let reached = source.startsAt
-  let lines = 0
-  for (const view of views) {
-    const { state, window } = view.job
-    if (window.from !== reached) wrong.push(`hole or overlap: ${reached} -> ${window.from}`)
-    reached = window.to
-    if (state === "gap") continue
-    if (state !== "committed") {
-      wrong.push(`[${window.from}, ${window.to}) is ${state}: ${view.job.lastError}`)
-      continue
-    }
-    const mine = yield* digestOf(process, source, view)
-    const theirs = yield* truthOf(road, window)
-    lines += mine.count
-    if (mine.digest !== theirs.digest || mine.count !== theirs.count) {
-      wrong.push(`[${window.from}, ${window.to}): archived ${mine.count}, true are ${theirs.count}`)
-    }
-    if (view.object?.records !== theirs.count) wrong.push(`records ${view.object?.records}, true are ${theirs.count}`)
-  }
-  const gaps = views.filter(({ job }) => job.state === "gap")
-  return { wrong, lines, gaps, views, reached, source }
-})
-
-/** Publishes everything and asks the offline verifier. */
-export const verify = Effect.fnUntraced(function*(road: Road, { events, publisher }: Process) {
-  const { customer, origin } = yield* sourceOf(road)
-  const ledger = { customer, origin }
-  yield* events.open(ledger)
-  yield* events.heartbeats(ledger, road.clock.currentTimeMillisUnsafe())
-  for (;;) {
-    const { outcome } = yield* publisher.publish(ledger)
-    if (outcome !== "busy") break
-    yield* Effect.sleep("20 millis")
-  }
-  const keys = yield* (yield* Signer).keys(origin)
-  return yield* Effect.promise(async () =>
-    verifyArchive(await openDirectory(join(road.directory, "archive")), { keys: [parseVerifierKey(keys.log)] })
-  )
-})
-
-/** The zone as its owner sees it. */
-export const zoneOf = Effect.fnUntraced(function*(road: Road) {
-  const zones = yield* (yield* CustomerStore).zones(road.customer)
-  return Option.getOrThrow(Option.fromNullishOr(zones.find(({ id }) => id === road.zone)))
 })

@@ -2,7 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { LeaseLost, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { JobId } from "@rainlogs/core/domain/Identifier"
-import { emptyObject } from "@rainlogs/core/domain/LogObject"
+import { emptyLogObject, emptyObject } from "@rainlogs/core/domain/LogObject"
 import { Effect, Option } from "effect"
 import { randomUUID } from "node:crypto"
 import {
@@ -137,18 +137,7 @@ describe("LeaseSql", { timeout: 60_000 }, () => {
           const { source } = yield* makeOne
           yield* plan(source, windows(1))
           const leased = yield* leaseOrDie(source.customer, jobAt(source, 0), start)
-          yield* ledger.commit(leased, {
-            key: null,
-            sha256: emptyObject,
-            size: 0,
-            codec: "identity",
-            encryption: "none",
-            dek: null,
-            records: 0,
-            plainSize: 0,
-            fidelity: "complete",
-            params: null
-          }, start)
+          yield* ledger.commit(leased, { ...emptyLogObject, fidelity: "complete", params: null }, start)
           const [entry] = yield* entriesOf(source)
           assert.deepInclude(entry, { kind: "object", key: null, records: 0, object: emptyObject })
         }))

@@ -5,7 +5,13 @@ import { createHash } from "node:crypto"
 import { constants } from "node:fs"
 import { type FileHandle, open, opendir, realpath, stat } from "node:fs/promises"
 import { join, sep } from "node:path"
-import type { ArchiveFile, ArchiveReader, ObjectDigest } from "../ArchiveReader.ts"
+import {
+  type ArchiveFile,
+  type ArchiveReader,
+  FileTooLargeError,
+  type HashOptions,
+  type ObjectDigest
+} from "../ArchiveReader.ts"
 
 /** A key or a symbolic link leads out of the archive's directory, or to something that is no regular file. */
 export class UnsafePathError extends Error {
@@ -69,10 +75,10 @@ export const openDirectory = async (root: string): Promise<ArchiveReader> => {
     list: (prefix) => listFiles(prefix, base, resolve),
     read: (key) =>
       withFile(key, async (file, size) => {
-        if (size > maxReadBytes) throw new UnsafePathError(key, `${size} bytes, the limit is ${maxReadBytes}`)
+        if (size > maxReadBytes) throw new FileTooLargeError(key, size, maxReadBytes)
         return new Uint8Array(await file.readFile())
       }),
-    hash: (key, onBytes) => withFile(key, (file) => hashFile(file, onBytes))
+    hash: (key, options) => withFile(key, (file, size) => hashFile(file, size, options))
   }
 }
 
@@ -87,7 +93,9 @@ const resolveRoot = async (root: string): Promise<string> => {
   throw new ArchiveNotFoundError(`${root} is not a directory; give the directory that holds "logs" and "integrity"`)
 }
 
-const hashFile = async (file: FileHandle, onBytes?: (bytes: number) => void): Promise<ObjectDigest> => {
+const hashFile = async (file: FileHandle, stored: number, options: HashOptions = {}): Promise<ObjectDigest> => {
+  const { maxBytes = Number.POSITIVE_INFINITY, onBytes } = options
+  if (stored > maxBytes) return { size: stored, sha256: null }
   const hash = createHash("sha256")
   const buffer = Buffer.allocUnsafe(chunkBytes)
   let size = 0
@@ -96,6 +104,8 @@ const hashFile = async (file: FileHandle, onBytes?: (bytes: number) => void): Pr
     if (bytesRead === 0) break
     hash.update(buffer.subarray(0, bytesRead))
     size += bytesRead
+    // It grows while it is read.
+    if (size > maxBytes) return { size, sha256: null }
     onBytes?.(bytesRead)
   }
   return { size, sha256: hash.digest("hex") }
@@ -124,7 +134,16 @@ async function* listFiles(
       if (!key.startsWith(prefix) && !prefix.startsWith(`${key}/`)) continue
       const target = entry.isSymbolicLink() ? await resolve(key) : join(path, entry.name)
       if (target === null) continue
-      const info = await stat(target)
+      const info = await stat(target).catch((error: unknown) => {
+        if (isMissing(error)) return null
+        throw error
+      })
+      if (info === null) {
+        // Gone since the directory was read, as a writer's temporary and partial files are. A name that is not UTF-8
+        // cannot be asked for: no file of an archive has one, and it is listed so that it is seen.
+        if (entry.name.includes("\ufffd")) yield { key, size: 0 }
+        continue
+      }
       if (info.isDirectory()) {
         // A link to a directory above itself would never end.
         if (entry.isSymbolicLink()) throw new UnsafePathError(key, "a symbolic link to a directory")

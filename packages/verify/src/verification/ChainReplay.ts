@@ -1,16 +1,19 @@
 /**
- * Replays every chain (spec §2): each entry must continue its chain's last hash and seq, the first one must begin at the
- * chain's own genesis value, and no seq may be missing, repeated or out of order.
+ * Replays every chain (ledger format §2): each entry must continue its chain's last hash and seq, the first one must
+ * begin at the chain's own genesis value, and no seq may be missing, repeated or out of order.
  */
 import { chainHash, genesisPrev } from "../Chain.ts"
 import type { Entry } from "../Entry.ts"
 import type { ChainHead } from "../Heartbeat.ts"
+import type { Sha256 } from "../Hash.ts"
 import * as Hex from "../Hex.ts"
 import type { Findings } from "./Findings.ts"
 
 interface ChainState {
   nextSeq: number
   head: string
+  /** The bytes of `head`. */
+  headBytes: Uint8Array
   /** Skipped seqs `[from, to)`: missing, unless they still turn up out of order. */
   skipped: Array<{ from: number; to: number }>
 }
@@ -19,11 +22,13 @@ interface ChainState {
 export class ChainReplay {
   readonly #origin: string
   readonly #findings: Findings
+  readonly #sha256: Sha256
   readonly #chains = new Map<string, ChainState>()
 
-  constructor(origin: string, findings: Findings) {
+  constructor(origin: string, findings: Findings, sha256: Sha256) {
     this.#origin = origin
     this.#findings = findings
+    this.#sha256 = sha256
   }
 
   /** Number of chains that have an entry. */
@@ -46,12 +51,14 @@ export class ChainReplay {
     if (entry.origin !== this.#origin) {
       report("GENESIS_MISMATCH", "an entry of another origin stands in this ledger", this.#origin, entry.origin)
     }
-    const link = Hex.encode(chainHash(Hex.decode(entry.prev, 32), Hex.decode(entry.object, 32), entry.job))
+    const known = this.#chains.get(chain)
+    const state: ChainState = known ?? this.#begin(chain)
+    const prev = entry.prev === state.head ? state.headBytes : Hex.decode(entry.prev, 32)
+    const linkBytes = chainHash(prev, Hex.decode(entry.object, 32), entry.job, this.#sha256)
+    const link = Hex.encode(linkBytes)
     if (link !== entry.hash) {
       report("CHAIN_BROKEN", "the entry's hash is not the chain hash of its prev, object and job", link, entry.hash)
     }
-    const known = this.#chains.get(chain)
-    const state: ChainState = known ?? { nextSeq: 0, head: Hex.encode(genesisPrev(this.#origin, chain)), skipped: [] }
     if (seq < state.nextSeq) {
       this.#repeated(entry, state)
       return
@@ -67,7 +74,8 @@ export class ChainReplay {
     }
     state.nextSeq = seq + 1
     state.head = entry.hash
-    this.#chains.set(chain, state)
+    state.headBytes = link === entry.hash ? linkBytes : Hex.decode(entry.hash, 32)
+    if (known === undefined) this.#chains.set(chain, state)
   }
 
   /** Reports the seqs that never turned up. */
@@ -78,6 +86,11 @@ export class ChainReplay {
         this.#findings.add({ code: "SEQ_GAP", chain, seq: from, detail: `${missing} from the chain` })
       }
     }
+  }
+
+  #begin(chain: string): ChainState {
+    const headBytes = genesisPrev(this.#origin, chain)
+    return { nextSeq: 0, head: Hex.encode(headBytes), headBytes, skipped: [] }
   }
 
   // A seq at or below the head: an entry out of order when it was skipped before, else a second one of the same seq.

@@ -1,6 +1,6 @@
 /**
- * What follows once everything was read: which heads are missing, what a missing object means, whether the clock signed,
- * and what this version leaves open.
+ * What follows once everything was read: which heads are missing, what a missing object means, whether the clock
+ * signed, and what this version leaves open.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import type { Verify } from "../Ed25519.ts"

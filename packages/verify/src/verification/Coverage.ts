@@ -1,6 +1,6 @@
 /**
- * COMPLETENESS of the sources (spec §3): the windows and declared gaps of each source tile its timeline, from the first
- * one on, with no overlap and no hole.
+ * COMPLETENESS of the sources (ledger format §3): the windows and declared gaps of each source tile its timeline, from
+ * the first one on, with no overlap and no hole.
  */
 import { controlChain } from "../Chain.ts"
 import type { ObjectEntry } from "../Entry.ts"
@@ -37,6 +37,7 @@ export const isoTime = (time: number): string => {
 export class Coverage {
   readonly #findings: Findings
   readonly #sources = new Map<string, SourceState>()
+  #last: SourceState | null = null
 
   constructor(findings: Findings) {
     this.#findings = findings
@@ -88,13 +89,15 @@ export class Coverage {
   }
 
   #source(chain: string, source: string): SourceState {
+    // Most entries are of the same source as the one before.
+    if (this.#last?.chain === chain && this.#last.source === source) return this.#last
     const name = `${chain} ${source}`
     const known = this.#sources.get(name)
-    if (known !== undefined) return known
+    if (known !== undefined) return this.#last = known
     const counts = { windows: 0, empty: 0, records: 0, bytes: 0, incomplete: 0 }
     const state: SourceState = { chain, source, covered: new Intervals(), gaps: [], ...counts, horizon: null }
     this.#sources.set(name, state)
-    return state
+    return this.#last = state
   }
 
   #cover(state: SourceState, from: number, to: number, chain: string, seq: number): void {

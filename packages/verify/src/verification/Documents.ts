@@ -3,7 +3,7 @@
  * erased, so a missing one has no excuse.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
-import { sha256 } from "../Hash.ts"
+import type { Sha256 } from "../Hash.ts"
 import * as Hex from "../Hex.ts"
 import { eventPath } from "../Layout.ts"
 import type { Findings } from "./Findings.ts"
@@ -25,12 +25,19 @@ export class Documents {
   readonly #reader: ArchiveReader
   readonly #files: LedgerFiles
   readonly #findings: Findings
+  readonly #sha256: Sha256
   readonly #referenced = new Set<string>()
 
-  constructor(source: { readonly reader: ArchiveReader; readonly files: LedgerFiles; readonly findings: Findings }) {
+  constructor(source: {
+    readonly reader: ArchiveReader
+    readonly files: LedgerFiles
+    readonly findings: Findings
+    readonly sha256: Sha256
+  }) {
     this.#reader = source.reader
     this.#files = source.files
     this.#findings = source.findings
+    this.#sha256 = source.sha256
   }
 
   /** Number of different documents the ledger refers to. */
@@ -79,7 +86,7 @@ export class Documents {
       this.#findings.add({ code: "MALFORMED_DOCUMENT", severity: "malformed", chain, seq, detail, key })
       return null
     }
-    const actual = Hex.encode(sha256(bytes))
+    const actual = Hex.encode(this.#sha256(bytes))
     if (actual === hash) return bytes
     const detail = "the document does not hash to its name"
     this.#findings.add({ code: "OBJECT_HASH_MISMATCH", chain, seq, detail, key, expected: hash, actual })

@@ -82,10 +82,18 @@ const compareBundles = async (
  */
 export async function* readEntries(source: BundleSource, size: number): AsyncGenerator<EntryRun> {
   const { files, findings } = source
+  const choose = (index: number): Promise<ChosenBundle | null> =>
+    chooseBundle(source, index, Math.min(tileWidth, size - index * tileWidth))
+  let ahead = choose(0)
   for (let index = 0; index * tileWidth < size; index++) {
     const start = index * tileWidth
     const needed = Math.min(tileWidth, size - start)
-    const chosen = await chooseBundle(source, index, needed)
+    const chosen = await ahead
+    if (start + tileWidth < size) {
+      // The next bundle is read while this one is replayed. Its failure counts when its turn comes.
+      ahead = choose(index + 1)
+      ahead.catch(() => undefined)
+    }
     const held = Math.min(chosen?.width ?? 0, needed)
     const key = `${files.prefix}/${entriesPath(index, chosen?.width ?? needed)}`
     if (chosen !== null) {

@@ -1,6 +1,6 @@
 /**
- * COMPLETENESS of the ledger itself (spec §5): one heartbeat per epoch from genesis to the head, each stating the tree
- * and the heads that the replay finds. Only a declared gap excuses a missing one, and it is always reported.
+ * COMPLETENESS of the ledger itself (ledger format §5): one heartbeat per epoch from genesis to the head, each stating
+ * the tree and the heads that the replay finds. Only a declared gap excuses a missing one, and it is always reported.
  */
 import { controlChain } from "../Chain.ts"
 import type { Gap } from "../Gap.ts"

@@ -1,6 +1,6 @@
 /**
- * The inventory of one ledger directory: every file sorted by what the layout (spec §4) says it is, with its size, so
- * that nothing is read before it is known to be small.
+ * The inventory of one ledger directory: every file sorted by what the layout (ledger format §4) says it is, with its
+ * size, so that nothing is read before it is known to be small.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import { ledgerPrefix } from "../Layout.ts"

@@ -1,6 +1,6 @@
 /**
- * Collection-parameters documents (spec §3): canonical JSON that says how a window was collected, and optionally for how
- * long the source can be read again (`horizon`, ms).
+ * Collection-parameters documents (ledger format §3): canonical JSON that says how a window was collected, and
+ * optionally for how long the source can be read again (`horizon`, ms).
  */
 import type { ObjectEntry } from "../Entry.ts"
 import { MalformedError } from "../Malformed.ts"

@@ -1,11 +1,12 @@
 /**
- * One pass over all entries under the signed head: leaves into the tree, links into the chains, objects and documents to
- * their rooms, and the root compared at every signed size.
+ * One pass over all entries under the signed head: leaves into the tree, links into the chains, objects and documents
+ * to their rooms, and the root compared at every signed size.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import * as Base64 from "../Base64.ts"
 import * as Bytes from "../Bytes.ts"
 import { type Entry, parseEntry } from "../Entry.ts"
+import type { Sha256 } from "../Hash.ts"
 import { MalformedError } from "../Malformed.ts"
 import { CompactRange, leafHash } from "../Merkle.ts"
 import type { ChainReplay } from "./ChainReplay.ts"
@@ -32,6 +33,7 @@ export interface ReplayRooms {
   /** Signed heads by tree size; each one's root is compared when the replay reaches it. */
   readonly heads: ReadonlyMap<number, ReadonlyArray<SignedHead>>
   readonly onEntries: (entries: number) => void
+  readonly sha256: Sha256
 }
 
 /** What a replay ends with. */
@@ -43,17 +45,18 @@ export interface ReplayResult {
   readonly tiles: number
 }
 
-interface LeafName {
-  readonly chain: string
-  readonly seq: number
+// The parsed entries of the last run, null where one could not be read.
+interface ParsedRun {
+  readonly start: number
+  readonly entries: ReadonlyArray<Entry | null>
 }
 
 /** Replays entries 0 to `size` − 1. */
 export class Replay {
   readonly #rooms: ReplayRooms
-  readonly #tree = CompactRange.empty()
+  readonly #tree: CompactRange
   readonly #tiles: Tiles
-  readonly #suspectLeaves: Array<{ readonly difference: LeafDifference; readonly name: LeafName | undefined }> = []
+  readonly #suspectLeaves: Array<{ readonly difference: LeafDifference; readonly entry: Entry | null }> = []
   readonly #differing: Array<{ readonly head: SignedHead; readonly root: Uint8Array }> = []
   /** Largest signed size whose root the entries reach. */
   #agreeingSize: number | null = null
@@ -61,36 +64,42 @@ export class Replay {
 
   constructor(rooms: ReplayRooms) {
     this.#rooms = rooms
+    this.#tree = CompactRange.empty(rooms.sha256)
     this.#tiles = new Tiles(rooms)
   }
 
   /** Runs the pass. */
   async run(size: number): Promise<ReplayResult> {
     for (const head of this.#rooms.heads.get(0) ?? []) this.#compareRoot(head)
-    let last: { names: Array<LeafName | undefined>; start: number } = { names: [], start: 0 }
+    let last: ParsedRun = { entries: [], start: 0 }
+    let checked = Promise.resolve()
     for await (const run of readEntries(this.#rooms, size)) {
-      last = { names: await this.#addRun(run), start: run.start }
-      this.#keepDifferences(await this.#tiles.checkFull(), last)
+      last = { entries: await this.#addRun(run), start: run.start }
+      await checked
+      // Tiles are read and compared while the next run is replayed. A failure counts when it is waited for.
+      checked = this.#keepDifferences(this.#tiles.checkFull(), last)
+      checked.catch(() => undefined)
       this.#rooms.onEntries(this.#tree.size)
     }
-    this.#keepDifferences(await this.#tiles.checkPartial(), last)
+    await checked
+    await this.#keepDifferences(this.#tiles.checkPartial(), last)
     this.#rooms.chains.finish()
     this.#reportRoots()
     this.#reportLeafDifferences(this.#agreeingSize === size)
     return { entries: this.#tree.size, headTime: this.#headTime, tiles: this.#tiles.checked }
   }
 
-  async #addRun(run: EntryRun): Promise<Array<LeafName | undefined>> {
-    const names: Array<LeafName | undefined> = []
+  async #addRun(run: EntryRun): Promise<Array<Entry | null>> {
+    const entries: Array<Entry | null> = []
     for (const bytes of run.entries) {
       const index = this.#tree.size
-      this.#tree.append(leafHash(bytes), this.#tiles.onNode)
+      this.#tree.append(leafHash(bytes, this.#rooms.sha256), this.#tiles.onNode)
       const entry = this.#parse(bytes, index)
-      names.push(entry === null ? undefined : { chain: entry.chain, seq: entry.seq })
+      entries.push(entry)
       if (entry !== null) await this.#addEntry(entry, index)
       for (const head of this.#rooms.heads.get(this.#tree.size) ?? []) this.#compareRoot(head)
     }
-    return names
+    return entries
   }
 
   #parse(bytes: Uint8Array, index: number): Entry | null {
@@ -113,8 +122,9 @@ export class Replay {
     this.#headTime = Math.max(this.#headTime ?? 0, entry.time)
     if (entry.kind === "object") {
       chains.add(entry)
-      coverage.addObject(entry, await parameters.horizon(entry))
-      await objects.add(entry)
+      // A pause for each entry would cost as much as checking it: wait only for what is read.
+      coverage.addObject(entry, entry.params === null ? null : await parameters.horizon(entry))
+      if (entry.key !== null) await objects.add(entry)
     } else {
       // Only heartbeats look at the position; listing the heads of all chains is not free.
       const heads = entry.kind === "heartbeat" ? chains.heads() : []
@@ -142,23 +152,20 @@ export class Replay {
     }
   }
 
-  #keepDifferences(
-    differences: ReadonlyArray<LeafDifference>,
-    last: { readonly names: ReadonlyArray<LeafName | undefined>; readonly start: number }
-  ): void {
-    for (const difference of differences.slice(0, 1000)) {
-      this.#suspectLeaves.push({ difference, name: last.names[difference.leaf - last.start] })
+  async #keepDifferences(differences: Promise<ReadonlyArray<LeafDifference>>, last: ParsedRun): Promise<void> {
+    for (const difference of (await differences).slice(0, 1000)) {
+      this.#suspectLeaves.push({ difference, entry: last.entries[difference.leaf - last.start] ?? null })
     }
   }
 
   // With the signed root reached from the entries, the tile is wrong; else the entry is not the one in the tree.
   #reportLeafDifferences(entriesProven: boolean): void {
-    for (const { difference: { leaf, key }, name } of this.#suspectLeaves) {
+    for (const { difference: { leaf, key }, entry } of this.#suspectLeaves) {
       const code = entriesProven ? "TILE_MISMATCH" : "LEAF_NOT_IN_TREE"
       const detail = entriesProven
         ? `the tile's hash of leaf ${leaf} is not that of the entry`
         : `the entry at leaf ${leaf} is not the one whose hash the tile holds`
-      this.#rooms.findings.add({ code, chain: name?.chain ?? null, seq: name?.seq ?? null, detail, key })
+      this.#rooms.findings.add({ code, chain: entry?.chain ?? null, seq: entry?.seq ?? null, detail, key })
     }
   }
 }

@@ -88,7 +88,7 @@ export class Tiles {
     let stored = this.#files.widths(level, index)
     const needed = [...stored.keys()].find((width) => width >= known)
     // A writer may have removed a partial tile since it was listed, but only after a wider one was there.
-    if (needed === undefined || (needed < tileWidth && await this.#reader.read(this.#key(tile, needed)) === null)) {
+    if (needed === undefined || (needed < tileWidth && await this.#isGone(tile, needed, stored.get(needed) ?? 0))) {
       stored = await this.#files.relist(level, index)
     }
     if (![...stored.keys()].some((width) => width >= known)) {
@@ -98,6 +98,11 @@ export class Tiles {
     const differences: Array<LeafDifference> = []
     for (const [width, size] of stored) differences.push(...await this.#compare(tile, width, size))
     return differences
+  }
+
+  // Asked only of a tile of the right size: another one is wrong, whether it is still there or not.
+  async #isGone(tile: ComputedTile, width: number, size: number): Promise<boolean> {
+    return size === width * hashBytes && await this.#reader.read(this.#key(tile, width)) === null
   }
 
   async #compare(tile: ComputedTile, width: number, size: number): Promise<Array<LeafDifference>> {

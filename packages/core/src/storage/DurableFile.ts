@@ -5,10 +5,7 @@
 import { randomUUID } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { dirname } from "node:path"
-
-/** Whether the error is the operating system's and has this code (`ENOENT`, `EEXIST`…). */
-export const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && "code" in error && error.code === code
+import { isErrno } from "./FileFailure.ts"
 
 /** Makes a rename or link in the directory durable. */
 export const syncDirectory = async (directory: string): Promise<void> => {
@@ -27,6 +24,9 @@ export const writeTemporary = async (path: string, bytes: Uint8Array): Promise<s
   try {
     await handle.writeFile(bytes)
     await handle.sync()
+  } catch (error) {
+    await fs.rm(temporary, { force: true })
+    throw error
   } finally {
     await handle.close()
   }
@@ -50,7 +50,7 @@ export const readIfPresent = async (path: string): Promise<Uint8Array | null> =>
   try {
     return new Uint8Array(await fs.readFile(path))
   } catch (error) {
-    if (hasCode(error, "ENOENT")) return null
+    if (isErrno(error, "ENOENT")) return null
     throw error
   }
 }

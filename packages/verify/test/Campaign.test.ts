@@ -1,0 +1,93 @@
+import { assert, describe, it } from "vitest"
+import type { Report } from "../src/Report.ts"
+import { ArchiveBuilder, largeArchive, smallArchive } from "./ArchiveBuilder.ts"
+import { difference, judge, runCampaign } from "./Campaign.ts"
+import type { ArchiveFiles } from "./MemoryReader.ts"
+import { mutations } from "./Mutations.ts"
+import { random } from "./Random.ts"
+import { RandomArchive } from "./RandomArchive.ts"
+
+// RAINLOGS_CAMPAIGN=<factor> runs that many times as many rounds, RAINLOGS_SEED another sequence.
+const factor = Number(process.env["RAINLOGS_CAMPAIGN"] ?? "1")
+const seed = Number(process.env["RAINLOGS_SEED"] ?? "20260101")
+const bounded = 120_000 * factor
+
+const randomArchive = (count: number, from: number): ArchiveBuilder => {
+  const life = new RandomArchive(random(from))
+  for (let part = 0; part < 3; part++) life.grow(count / 3).publish("whole")
+  return life.builder
+}
+const contested = (report: Report) =>
+  report.findings.filter(({ question, severity }) =>
+    severity !== "notice" && (question === "integrity" || question === "completeness")
+  )
+
+describe(`random damage, seed ${seed}`, () => {
+  const archives: ReadonlyArray<readonly [string, () => ArchiveBuilder, () => ArchiveFiles, number]> = [
+    ["a small archive", smallArchive, () => randomArchive(24, seed).files, 700],
+    ["an archive with full tiles", () => largeArchive(6), () => largeArchive(5).files, 60],
+    ["several chains with gaps and empty windows", () => randomArchive(45, seed + 1), () => randomArchive(45, seed + 2).files, 450],
+    ["a random archive with full tiles", () => randomArchive(330, seed + 3), () => randomArchive(300, seed + 4).files, 60]
+  ]
+
+  it.each(archives)("never passes: %s", async (_, make, makeOther, rounds) => {
+    const original = make()
+    const untouched = await judge(original.files)
+    assert.deepStrictEqual([untouched.verdict.integrity, untouched.size], ["PASS", original.entries.length])
+    const outcome = await runCampaign({ original, other: makeOther() }, random(seed), rounds * factor)
+    assert.isAbove(outcome.passed, 0, "some mutations change nothing that is committed")
+    assert.isBelow(outcome.passed, outcome.tried / 2, "most mutations do")
+    assert.isAbove(outcome.names.size, Object.keys(mutations).length / 2)
+    assert.isTrue(outcome.exits.has(1) && outcome.exits.has(3))
+  }, bounded)
+
+  it("would be seen: the judge of the campaign finds every changed object, document and entry", () => {
+    const { entries, files } = smallArchive()
+    const builder = smallArchive()
+    assert.isNull(difference(builder, entries.length, files))
+    assert.isNull(difference(builder, 9, files))
+    for (const [key, bytes] of files) {
+      if (/checkpoint|tile\/\d/.test(key)) continue
+      const flipped = bytes.map((byte, index) => index === bytes.length - 1 ? byte ^ 1 : byte)
+      assert.isNotNull(difference(builder, entries.length, new Map(files).set(key, flipped)), key)
+    }
+  })
+})
+
+describe(`random lives of an archive, seed ${seed}`, () => {
+  const expectSound = async (moment: ReturnType<RandomArchive["moment"]>, from: number) => {
+    const report = await judge(moment.files)
+    const said = `seed ${from}, ${moment.what}: ${JSON.stringify(contested(report), null, 1)}`
+    const codes = new Set(contested(report).map(({ code }) => code))
+    // Before the first publication has ended nothing is served; a hole that can still be filled is pending.
+    const allowed = moment.served
+      ? ["COVERAGE_PENDING", "NOTHING_VERIFIED"]
+      : ["CHECKPOINT_MISSING", "COVERAGE_PENDING", "INTEGRITY_NOT_PROVEN", "NOTHING_VERIFIED", "UNKNOWN_KEY"]
+    assert.deepStrictEqual([...codes].filter((code) => !allowed.includes(code)), [], said)
+    assert.isTrue(contested(report).every(({ severity }) => severity === "inconclusive"), said)
+    if (moment.served) assert.strictEqual(report.verdict.integrity, "PASS", said)
+    return report
+  }
+
+  it("are never an alarm, killed between any two writes of a publication", async () => {
+    let [pass, full] = [0, 0]
+    for (let life = 0; life < 60 * factor; life++) {
+      const from = seed + life
+      const choices = random(from)
+      const archive = new RandomArchive(choices)
+      const large = life % 20 === 7
+      for (let part = 0; part < 6; part++) {
+        archive.grow(large ? 40 + choices.integer(60) : 1 + choices.integer(12))
+        await expectSound(archive.moment(), from)
+        const moment = archive.publish(choices.chance(2, 3) ? "killed" : "whole")
+        await expectSound(moment, from)
+      }
+      const report = await expectSound(archive.publish("whole"), from)
+      assert.strictEqual(report.size, archive.builder.entries.length)
+      if (report.verdict.completeness === "PASS") pass += 1
+      if (report.size > 256) full += 1
+    }
+    assert.isAbove(pass, 0, "some are complete")
+    assert.isAbove(full, 0, "some have full tiles")
+  }, bounded)
+})
