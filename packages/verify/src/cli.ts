@@ -131,8 +131,7 @@ const run = async (request: Request, output: CommandOutput): Promise<number> => 
   return code
 }
 
-const isMalformed = (error: unknown): boolean =>
-  error instanceof UnsafePathError || error instanceof FileTooLargeError
+const isMalformed = (error: unknown): boolean => error instanceof UnsafePathError || error instanceof FileTooLargeError
 
 /**
  * Runs the command and answers its exit code (see `--help`). The report goes to stdout; errors and, on a terminal,

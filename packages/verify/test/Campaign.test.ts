@@ -1,6 +1,6 @@
 import { assert, describe, it } from "vitest"
 import type { Report } from "../src/Report.ts"
-import { ArchiveBuilder, largeArchive, smallArchive } from "./ArchiveBuilder.ts"
+import { type ArchiveBuilder, largeArchive, smallArchive } from "./ArchiveBuilder.ts"
 import { difference, judge, runCampaign } from "./Campaign.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
 import { mutations } from "./Mutations.ts"
@@ -26,8 +26,18 @@ describe(`random damage, seed ${seed}`, () => {
   const archives: ReadonlyArray<readonly [string, () => ArchiveBuilder, () => ArchiveFiles, number]> = [
     ["a small archive", smallArchive, () => randomArchive(24, seed).files, 700],
     ["an archive with full tiles", () => largeArchive(6), () => largeArchive(5).files, 60],
-    ["several chains with gaps and empty windows", () => randomArchive(45, seed + 1), () => randomArchive(45, seed + 2).files, 450],
-    ["a random archive with full tiles", () => randomArchive(330, seed + 3), () => randomArchive(300, seed + 4).files, 60]
+    [
+      "several chains with gaps and empty windows",
+      () => randomArchive(45, seed + 1),
+      () => randomArchive(45, seed + 2).files,
+      450
+    ],
+    [
+      "a random archive with full tiles",
+      () => randomArchive(330, seed + 3),
+      () => randomArchive(300, seed + 4).files,
+      60
+    ]
   ]
 
   it.each(archives)("never passes: %s", async (_, make, makeOther, rounds) => {

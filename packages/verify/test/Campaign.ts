@@ -37,7 +37,9 @@ export const difference = (original: ArchiveBuilder, size: number, files: Archiv
     const documents = [
       ...entry.kind === "object"
         ? entry.key === null ? [] : [entry.key]
-        : entry.key === null ? [] : [ledgerKey(origin, entry.key)],
+        : entry.key === null
+        ? []
+        : [ledgerKey(origin, entry.key)],
       ...entry.kind === "object" && entry.params !== null ? [ledgerKey(origin, `event/${entry.params}`)] : []
     ]
     for (const key of documents) {

@@ -47,7 +47,7 @@ const change = (target: Target, choices: Random, edit: (bytes: Uint8Array) => Ui
 
 /** The tiles and bundles of these leaves, in place of all that are stored. */
 const replaceTiles = (files: ArchiveFiles, leaves: ReadonlyArray<Uint8Array>): void => {
-  for (const key of [...files.keys()]) if (key.startsWith(`${prefix}tile/`)) files.delete(key)
+  for (const key of files.keys()) if (key.startsWith(`${prefix}tile/`)) files.delete(key)
   for (const [key, bytes] of new ArchiveBuilder().writeTilesOf(leaves).files) files.set(key, bytes)
 }
 
@@ -106,11 +106,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     target.files.set(first, left)
     if (first !== second) target.files.set(second, right)
   },
-  "cut a file": (target, choices) => change(target, choices, (bytes) => bytes.slice(0, choices.integer(bytes.length + 1))),
-  "cut the beginning": (target, choices) => change(target, choices, (bytes) => bytes.slice(choices.integer(bytes.length + 1))),
+  "cut a file": (target, choices) =>
+    change(target, choices, (bytes) => bytes.slice(0, choices.integer(bytes.length + 1))),
+  "cut the beginning": (target, choices) =>
+    change(target, choices, (bytes) => bytes.slice(choices.integer(bytes.length + 1))),
   "extend a file": (target, choices) =>
-    change(target, choices, (bytes) =>
-      Bytes.concat(bytes, choices.chance(1, 2) ? bytes.slice(0, 32) : choices.bytes(1 + choices.integer(40)))),
+    change(
+      target,
+      choices,
+      (bytes) => Bytes.concat(bytes, choices.chance(1, 2) ? bytes.slice(0, 32) : choices.bytes(1 + choices.integer(40)))
+    ),
   "double a line": (target, choices) =>
     change(target, choices, (bytes) => {
       const at = bytes.indexOf(10, choices.integer(bytes.length + 1)) + 1
@@ -164,7 +169,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     const size = choices.one(sizes)
     if (size > target.original.entries.length) return
     target.files.set(checkpointKey(origin), target.original.sign(size).served)
-    if (choices.chance(1, 2)) for (const newer of sizes) if (newer > size) target.files.delete(checkpointArchiveKey(origin, newer))
+    if (choices.chance(1, 2)) {
+      for (const newer of sizes) if (newer > size) target.files.delete(checkpointArchiveKey(origin, newer))
+    }
   },
   "rewrite the history under the old heads": (target, choices) =>
     replaceTiles(target.files, rewritten(target, choices).entries.map(printEntry)),

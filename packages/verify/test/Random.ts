@@ -13,6 +13,7 @@ export interface Random {
   readonly bytes: (length: number) => Uint8Array
 }
 
+/** Random choices that are the same for the same seed. */
 export const random = (seed: number): Random => {
   const state = Uint32Array.of(seed, 0x9e3779b9, 0x243f6a88, 0xb7e15162)
   const next = (): number => {

@@ -129,7 +129,7 @@ export class RandomArchive {
   // Partial tiles that a served head has superseded.
   #cleanUp(size: number): void {
     const prefix = `${ledgerPrefix(origin)}/`
-    for (const key of [...this.builder.files.keys()]) {
+    for (const key of this.builder.files.keys()) {
       const tile = key.startsWith(prefix) ? parseTilePath(key.slice(prefix.length)) : null
       if (tile === null || tile.width === tileWidth) continue
       const hashes = tile.level === "entries" ? size : Math.floor(size / tileWidth ** tile.level)

@@ -4,8 +4,8 @@
  */
 import { chainHash, genesisPrev } from "../Chain.ts"
 import type { Entry } from "../Entry.ts"
-import type { ChainHead } from "../Heartbeat.ts"
 import type { Sha256 } from "../Hash.ts"
+import type { ChainHead } from "../Heartbeat.ts"
 import * as Hex from "../Hex.ts"
 import type { Findings } from "./Findings.ts"
 

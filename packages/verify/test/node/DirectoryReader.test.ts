@@ -108,7 +108,7 @@ describe("DirectoryReader", () => {
     const listed: Array<string> = []
     for await (const { key } of reader.list("logs/")) {
       // The first file that is listed makes all others vanish, after their names were read.
-      if (listed.length === 0) for (const name of names) rmSync(name, { force: true })
+      if (listed.length === 0) { for (const name of names) rmSync(name, { force: true }) }
       listed.push(key)
     }
     assert.isAbove(listed.length, 0)
