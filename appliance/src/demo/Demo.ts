@@ -8,6 +8,7 @@ import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
+import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import type { Report } from "@rainlogs/verify/Report"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
@@ -71,7 +72,7 @@ const prepare = Effect.fnUntraced(function*(apiUrl: string, cloudflareToken: str
 /** The verifier's judgement on the archive directory, by the public key alone. */
 const verify = (archive: string, vkey: string): Effect.Effect<Report> =>
   Effect.promise(async () =>
-    verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], verifySignature })
+    verifyArchive(await openDirectory(archive), { keys: [parseVerifierKey(vkey)], sha256, verifySignature })
   )
 
 const say = (text: string) => Effect.sync(() => process.stderr.write(`${text}\n`))

@@ -9,33 +9,40 @@ import { MalformedError } from "./Malformed.ts"
  */
 export class Lines {
   readonly #format: string
-  readonly #lines: ReadonlyArray<string>
-  #next = 0
+  readonly #text: string
+  /** Where the next line begins, and its number from 1. */
+  #at = 0
+  #number = 1
 
   /** @param text the whole document; must end with one LF. */
   constructor(format: string, text: string) {
     this.#format = format
-    const lines = text.split("\n")
-    if (lines.pop() !== "") throw new MalformedError(format, "the last line does not end with LF", lines.length + 1)
-    this.#lines = lines
+    this.#text = text
+    if (text !== "" && !text.endsWith("\n")) {
+      throw new MalformedError(format, "the last line does not end with LF", text.split("\n").length)
+    }
     this.header(format)
   }
 
   /** The next line must be exactly this one. */
   header(expected: string): void {
-    if (this.#lines[this.#next] !== expected) this.#fail(`expected the line "${expected}"`)
-    this.#next += 1
+    const end = this.#at + expected.length
+    if (!this.#text.startsWith(expected, this.#at) || this.#text[end] !== "\n") {
+      this.#fail(`expected the line "${expected}"`)
+    }
+    this.#advance(end)
   }
 
   /** The value of the next line, which must have this name, as read by `parse(value)`. */
   field<Value>(name: string, parse: (format: string, text: string) => Value): Value {
-    const line = this.#lines[this.#next]
-    if (line === undefined || !line.startsWith(name) || line[name.length] !== " ") {
-      this.#fail(line === undefined ? `the line "${name}" is missing` : `expected the line "${name} …"`)
+    const begin = this.#at + name.length + 1
+    if (!this.has(name)) {
+      this.#fail(this.#at === this.#text.length ? `the line "${name}" is missing` : `expected the line "${name} …"`)
     }
+    const end = this.#text.indexOf("\n", begin)
     try {
-      const value = parse(this.#format, line.slice(name.length + 1))
-      this.#next += 1
+      const value = parse(this.#format, this.#text.slice(begin, end))
+      this.#advance(end)
       return value
     } catch (error) {
       if (error instanceof MalformedError && error.line === undefined) this.#fail(error.reason)
@@ -54,7 +61,7 @@ export class Lines {
 
   /** Whether the next line has this name. */
   has(name: string): boolean {
-    return this.#lines[this.#next]?.startsWith(`${name} `) ?? false
+    return this.#text.startsWith(name, this.#at) && this.#text[this.#at + name.length] === " "
   }
 
   /** Reads with `read` for as long as the next line has this name. */
@@ -66,11 +73,16 @@ export class Lines {
 
   /** There must be no further line. */
   end(): void {
-    if (this.#next !== this.#lines.length) this.#fail("unexpected line after the last one of the format")
+    if (this.#at !== this.#text.length) this.#fail("unexpected line after the last one of the format")
+  }
+
+  #advance(end: number): void {
+    this.#at = end + 1
+    this.#number += 1
   }
 
   #fail(reason: string): never {
-    throw new MalformedError(this.#format, reason, this.#next + 1)
+    throw new MalformedError(this.#format, reason, this.#number)
   }
 }
 

@@ -48,7 +48,7 @@ describe(`random damage, seed ${seed}`, () => {
     assert.isAbove(outcome.passed, 0, "some mutations change nothing that is committed")
     assert.isBelow(outcome.passed, outcome.tried / 2, "most mutations do")
     assert.isAbove(outcome.names.size, Object.keys(mutations).length / 2)
-    assert.isTrue(outcome.exits.has(1) && outcome.exits.has(3))
+    assert.isAbove(outcome.exits.size, 1)
   }, bounded)
 
   it("would be seen: the judge of the campaign finds every changed object, document and entry", () => {

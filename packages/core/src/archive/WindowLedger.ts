@@ -79,7 +79,10 @@ export class WindowLedger extends Context.Service<WindowLedger, {
    */
   readonly declareGap: (gap: GapRecord) => Effect.Effect<void, TimelineMoved | DatabaseError>
   /** Jobs that may be leased now: oldest-at-risk first and newest first, interleaved; at most `limit`. */
-  readonly due: (now: number, limit: number) => Effect.Effect<ReadonlyArray<{ readonly customer: CustomerId; readonly job: JobId }>, DatabaseError>
+  readonly due: (
+    now: number,
+    limit: number
+  ) => Effect.Effect<ReadonlyArray<{ readonly customer: CustomerId; readonly job: JobId }>, DatabaseError>
   /** Leases a due job, or takes over one whose lease ran out; none if somebody else holds it or its zone is blocked. */
   readonly lease: (
     target: { readonly customer: CustomerId; readonly job: JobId },

@@ -29,7 +29,8 @@ export class ArchiveNotFoundError extends Error {
   override readonly name = "ArchiveNotFoundError"
 }
 
-const chunkBytes = 1024 * 1024
+// Small enough to stay in a core's cache between reading and hashing: 1 MiB costs a tenth more.
+const chunkBytes = 128 * 1024
 // read() is for checkpoints, tiles, bundles and documents; the largest legal bundle is a little under 16 MiB + 1 KiB.
 const maxReadBytes = 32 * 1024 * 1024
 

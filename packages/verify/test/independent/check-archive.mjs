@@ -113,7 +113,9 @@ const archived = existsSync(join(ledger, "checkpoint.d"))
   ? readdirSync(join(ledger, "checkpoint.d")).map((name) => ({ name, ...head(`checkpoint.d/${name}`) }))
   : []
 for (const { name, size } of archived) {
-  if (size !== undefined && String(size).padStart(20, "0") !== name) problem(`checkpoint.d/${name} is a head of ${size}`)
+  if (size !== undefined && String(size).padStart(20, "0") !== name) {
+    problem(`checkpoint.d/${name} is a head of ${size}`)
+  }
 }
 const heads = [served, ...archived].filter((found) => found?.size !== undefined)
 const size = Math.max(0, ...heads.map((found) => found.size))
@@ -173,10 +175,12 @@ const checkFile = (path, at, sha, bytes) => {
   if (bytes !== null && found.size !== bytes) problem(`entry ${at}: ${path} has another size`)
 }
 for (const [at, bytes] of entries.entries()) {
-  const field = Object.fromEntries(bytes.toString("latin1").trimEnd().split("\n").slice(1).map((line) => {
-    const space = line.indexOf(" ")
-    return [line.slice(0, space), line.slice(space + 1)]
-  }))
+  const field = Object.fromEntries(
+    bytes.toString("latin1").trimEnd().split("\n").slice(1).map((line) => {
+      const space = line.indexOf(" ")
+      return [line.slice(0, space), line.slice(space + 1)]
+    })
+  )
   const { chain, hash, job, key, kind, object, prev, seq } = field
   if (field.origin !== origin) problem(`entry ${at} is of ${field.origin}`)
   const genesis = sha256(`rainlogs-genesis/v1\n${origin}\n${chain}\n`).toString("hex")
