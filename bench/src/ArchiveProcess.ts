@@ -22,6 +22,7 @@ import { join } from "node:path"
 import * as Appliance from "../../appliance/src/Appliance.ts"
 import { DataDirectory } from "../../appliance/src/DataDirectory.ts"
 import * as Logging from "../../appliance/src/Logging.ts"
+import * as MemoryLimit from "../../appliance/src/MemoryLimit.ts"
 import { peakRssBytes } from "./Measure.ts"
 import type { FileReport } from "./MeasuredProcess.ts"
 import { descendantCpuSeconds } from "./ProcessTree.ts"
@@ -31,6 +32,8 @@ export interface ArchiveReport extends FileReport {
   readonly databaseCpuSeconds: number
   readonly windows: number
 }
+
+MemoryLimit.apply()
 
 const [input = "", directory = ""] = process.argv.slice(2)
 const minute = 60_000

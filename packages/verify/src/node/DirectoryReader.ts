@@ -12,6 +12,7 @@ import {
   type HashOptions,
   type ObjectDigest
 } from "../ArchiveReader.ts"
+import { HashThreads, smallestForThread } from "./HashThreads.ts"
 
 /** A key or a symbolic link leads out of the archive's directory, or to something that is no regular file. */
 export class UnsafePathError extends Error {
@@ -72,6 +73,8 @@ export const openDirectory = async (root: string): Promise<ArchiveReader> => {
     }
   }
 
+  const threads = new HashThreads()
+
   return {
     list: (prefix) => listFiles(prefix, base, resolve),
     read: (key) =>
@@ -79,7 +82,7 @@ export const openDirectory = async (root: string): Promise<ArchiveReader> => {
         if (size > maxReadBytes) throw new FileTooLargeError(key, size, maxReadBytes)
         return new Uint8Array(await file.readFile())
       }),
-    hash: (key, options) => withFile(key, (file, size) => hashFile(file, size, options))
+    hash: (key, options) => withFile(key, (file, size) => hashFile(threads, file, size, options))
   }
 }
 
@@ -94,14 +97,24 @@ const resolveRoot = async (root: string): Promise<string> => {
   throw new ArchiveNotFoundError(`${root} is not a directory; give the directory that holds "logs" and "integrity"`)
 }
 
-const hashFile = async (file: FileHandle, stored: number, options: HashOptions = {}): Promise<ObjectDigest> => {
+const hashFile = async (
+  threads: HashThreads,
+  file: FileHandle,
+  stored: number,
+  options: HashOptions = {}
+): Promise<ObjectDigest> => {
   const { maxBytes = Number.POSITIVE_INFINITY, onBytes } = options
   if (stored > maxBytes) return { size: stored, sha256: null }
+  if (stored >= smallestForThread) {
+    // A thread that cannot be had, or cannot read, leaves the file to us: our own error is the one to report.
+    const digest = await threads.digest(file.fd, maxBytes, onBytes).catch(() => null)
+    if (digest !== null) return digest
+  }
   const hash = createHash("sha256")
   const buffer = Buffer.allocUnsafe(chunkBytes)
   let size = 0
   for (;;) {
-    const { bytesRead } = await file.read(buffer, 0, chunkBytes, null)
+    const { bytesRead } = await file.read(buffer, 0, chunkBytes, size)
     if (bytesRead === 0) break
     hash.update(buffer.subarray(0, bytesRead))
     size += bytesRead
