@@ -49,10 +49,12 @@ export const applianceOptions = (
  */
 export const startAppliance = async (options: TortureOptions): Promise<Started<Hello>> => {
   const attempt = () => start<Hello>("appliance/torture/TortureAppliance.ts", [JSON.stringify(options)], 60_000)
-  try {
-    return await attempt()
-  } catch (cause) {
-    process.stderr.write(`a start failed and is tried again: ${String(cause).slice(0, 400)}\n`)
+  for (let left = 2;; left--) {
+    try {
+      return await attempt()
+    } catch (cause) {
+      if (left === 0) throw cause
+      process.stderr.write(`a start failed and is tried again: ${String(cause).slice(0, 400)}\n`)
+    }
   }
-  return attempt().catch(attempt)
 }

@@ -1,9 +1,7 @@
 import { assert, it } from "@effect/vitest"
-import { concat } from "@rainlogs/verify/Bytes"
 import { emptyRoot, leafHash } from "@rainlogs/verify/Merkle"
-import { encodeEntryBundle } from "@rainlogs/verify/Tile"
 import { edgeTiles, GrowingTree, partialPaths } from "../../src/ledger/GrowingTree.ts"
-import { naiveRoot } from "./NaiveTree.ts"
+import { naiveRoot, naiveTiles } from "./NaiveTree.ts"
 
 const entry = (index: number): Uint8Array => new TextEncoder().encode(`entry ${index}\n`)
 const leaves = Array.from({ length: 70_000 }, (_, index) => leafHash(entry(index)))
@@ -32,23 +30,8 @@ it("has the RFC 6962 root past a full level-1 tile (65 536 leaves)", () => {
 it("names and fills every tile and bundle up to 70 000 leaves", () => {
   const tree = grown(new GrowingTree(0, [], []), 70_000)
   const files = new Map([...tree.takeFull(), ...tree.partial()].map(({ bytes, path }) => [path, bytes]))
-  const expected = new Map<string, Uint8Array>()
-  let [row, level] = [leaves, 0]
-  while (row.length > 0) {
-    const above: Array<Uint8Array> = []
-    for (let start = 0; start < row.length; start += 256) {
-      const tile = row.slice(start, start + 256)
-      const name = `${String(start / 256).padStart(3, "0")}${tile.length < 256 ? `.p/${tile.length}` : ""}`
-      expected.set(`tile/${level}/${name}`, concat(...tile))
-      if (level === 0) {
-        const entries = Array.from({ length: tile.length }, (_, i) => entry(start + i))
-        expected.set(`tile/entries/${name}`, encodeEntryBundle(entries))
-      }
-      if (tile.length === 256) above.push(naiveRoot(tile))
-    }
-    ;[row, level] = [above, level + 1]
-  }
-  assert.strictEqual(level, 3)
+  const { files: expected, levels } = naiveTiles(leaves, leaves.map((_, index) => entry(index)))
+  assert.strictEqual(levels, 3)
   assert.deepStrictEqual([...files.keys()].sort(), [...expected.keys()].sort())
   for (const [path, bytes] of expected) assert.deepStrictEqual(files.get(path), bytes, path)
 }, 60_000)

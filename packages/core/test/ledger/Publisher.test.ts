@@ -1,10 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { concat } from "@rainlogs/verify/Bytes"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { checkpointKey, ledgerKey } from "@rainlogs/verify/Layout"
 import { leafHash } from "@rainlogs/verify/Merkle"
 import { parseNote } from "@rainlogs/verify/Note"
-import { encodeEntryBundle } from "@rainlogs/verify/Tile"
 import { Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { partialPaths } from "../../src/ledger/GrowingTree.ts"
@@ -15,7 +13,7 @@ import { Publisher } from "../../src/ledger/Publisher.ts"
 import { Signer } from "../../src/ledger/Signer.ts"
 import { LedgerWorld, ledgerWorld } from "./LedgerWorld.ts"
 import { ledger } from "./MemoryLedger.ts"
-import { naiveRoot } from "./NaiveTree.ts"
+import { naiveRoot, naiveTiles } from "./NaiveTree.ts"
 
 const { origin } = ledger
 const publish = Publisher.use((publisher) => publisher.publish(ledger))
@@ -68,19 +66,7 @@ describe("publishing", () => {
         assert.deepStrictEqual(served(world).root, rootOf(world, 66_000))
         const leaves = world.rows.of(origin).map(({ row }) => row.leafHash)
         const entries = world.rows.of(origin).map(({ row }) => row.entry)
-        const expected = new Map<string, Uint8Array>()
-        let [row, level] = [leaves, 0]
-        while (row.length > 0) {
-          const above: Array<Uint8Array> = []
-          for (let start = 0; start < row.length; start += 256) {
-            const tile = row.slice(start, start + 256)
-            const name = `${String(start / 256).padStart(3, "0")}${tile.length < 256 ? `.p/${tile.length}` : ""}`
-            expected.set(`tile/${level}/${name}`, concat(...tile))
-            if (level === 0) expected.set(`tile/entries/${name}`, encodeEntryBundle(entries.slice(start, start + 256)))
-            if (tile.length === 256) above.push(naiveRoot(tile))
-          }
-          ;[row, level] = [above, level + 1]
-        }
+        const { files: expected } = naiveTiles(leaves, entries)
         assert.deepStrictEqual(world.paths("tile/"), [...expected.keys()].sort())
         for (const [path, bytes] of expected) assert.deepStrictEqual(world.file(path), bytes, path)
 
