@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import { parseAnchored, printAnchored } from "../src/Anchored.ts"
 import { decode, encode } from "../src/Ascii.ts"
 import * as Base64 from "../src/Base64.ts"
 import { parseCheckpoint, printCheckpoint } from "../src/Checkpoint.ts"
@@ -7,9 +8,12 @@ import { parseGap, printGap } from "../src/Gap.ts"
 import { parseGenesis, printGenesis } from "../src/Genesis.ts"
 import { parseHeartbeat, printHeartbeat } from "../src/Heartbeat.ts"
 import * as Hex from "../src/Hex.ts"
+import { openEnd, parseHold, printHold } from "../src/Hold.ts"
+import { parseKeys, printKeys } from "../src/Keys.ts"
 import { MalformedError } from "../src/Malformed.ts"
 import { parseNote, printNote } from "../src/Note.ts"
 import { parsePolicy, type Policy, printPolicy } from "../src/Policy.ts"
+import { parseRelease, printRelease } from "../src/Release.ts"
 import { parseTombstone, printTombstone } from "../src/Tombstone.ts"
 import { parseVerifierKey, printVerifierKey } from "../src/VerifierKey.ts"
 import { assertStrict } from "./Mangle.ts"
@@ -30,6 +34,24 @@ const gap = encode(
     "from 1767225600000\nto 1767229200000\nreason outage\ndetected 1767229300000\ndetail host restarted\n"
 )
 
+const uuid = (digit: string) => `01980000-0000-7000-8000-00000000000${digit}`
+const anchored = encode(
+  `rainlogs-anchored/v1\norigin ${golden.origin}\nanchor tsa-1\ntype rfc3161\nsize 8\nroot ${"ab".repeat(32)}\n` +
+    `checkpoint ${"cd".repeat(32)}\nreceipt ${"ef".repeat(32)}\ntime 1767225600123\n`
+)
+const hold = encode(
+  `rainlogs-hold/v1\norigin ${golden.origin}\nid ${uuid("1")}\nscope * 5 ${openEnd}\nscope ${golden.zone} 5 6\n` +
+    "basis case 12/2026\nissued 1767225600000\n"
+)
+const release = encode(
+  `rainlogs-release/v1\norigin ${golden.origin}\nid ${uuid("2")}\nhold ${uuid("1")}\nbasis case 12/2026\n` +
+    "issued 1767225600001\n"
+)
+const keys = encode(
+  `rainlogs-keys/v1\norigin ${golden.origin}\nversion 2\nlog ${golden.keys.log.vkey}\n` +
+    `clock ${golden.keys.clock.vkey}\nrevoked 0000000a 1767225600000 compromised\nrevoked 000000ff 5 lost\n`
+)
+
 describe("every format reads only what it prints, whatever byte is changed, removed, doubled or inserted", () => {
   const samples: ReadonlyArray<[string, Uint8Array, (bytes: Uint8Array) => Uint8Array]> = [
     ["object entry", printEntry(entry(2)), (bytes) => printEntry(parseEntry(bytes))],
@@ -39,6 +61,10 @@ describe("every format reads only what it prints, whatever byte is changed, remo
     ["tombstone", noteText("rainlogs-tombstone/v1"), text((value) => printTombstone(parseTombstone(value)))],
     ["heartbeat", document("rainlogs-heartbeat/v1"), text((value) => printHeartbeat(parseHeartbeat(value)))],
     ["gap", gap, text((value) => printGap(parseGap(value)))],
+    ["anchored", anchored, text((value) => printAnchored(parseAnchored(value)))],
+    ["hold", hold, text((value) => printHold(parseHold(value)))],
+    ["release", release, text((value) => printRelease(parseRelease(value)))],
+    ["keys", keys, text((value) => printKeys(parseKeys(value)))],
     [
       "checkpoint",
       encode(parseNote(encodeUtf8(golden.checkpoints[8]?.served)).text),
