@@ -25,6 +25,8 @@ export interface Keys {
   readonly origin: string
   /** 2 for the first change (genesis is 1), one more with each. */
   readonly version: number
+  /** The log's key in force before; the same as `log` when only the list of revoked keys changed. */
+  readonly previous: VerifierKey
   /** Type 1, named after the origin. */
   readonly log: VerifierKey
   /** Type 4, named `<origin>/clock`. */
@@ -41,10 +43,10 @@ const parseId = (text: string): number => {
 }
 
 const check = (keys: Keys): Keys => {
-  const { origin, version, log, clock, revoked } = keys
+  const { origin, version, previous, log, clock, revoked } = keys
   if (version < 2) throw new MalformedError(format, "the genesis is version 1, so a change is 2 or more")
-  if (log.type !== 1 || log.name !== origin) {
-    throw new MalformedError(format, "the log's key is of type 1, named origin")
+  if ([previous, log].some(({ name, type }) => type !== 1 || name !== origin)) {
+    throw new MalformedError(format, "the log's keys are of type 1, named origin")
   }
   if (clock.type !== 4 || clock.name !== `${origin}/clock`) {
     throw new MalformedError(format, "the clock's key is of type 4, named <origin>/clock")
@@ -58,11 +60,12 @@ const check = (keys: Keys): Keys => {
 
 /** The note text. */
 export const printKeys = (keys: Keys): string => {
-  const { origin, version, log, clock, revoked } = check(keys)
+  const { origin, version, previous, log, clock, revoked } = check(keys)
   const text = joinLines([
     format,
     `origin ${Field.origin(format, origin)}`,
     `version ${Field.count(format, version)}`,
+    `previous ${printVerifierKey(previous)}`,
     `log ${printVerifierKey(log)}`,
     `clock ${printVerifierKey(clock)}`,
     ...revoked.map(({ id, since, reason }) =>
@@ -80,6 +83,7 @@ export const parseKeys = (text: string): Keys => {
   const keys = {
     origin: lines.field("origin", Field.origin),
     version: lines.field("version", Field.parseCount),
+    previous: lines.field("previous", (_, key) => parseVerifierKey(key)),
     log: lines.field("log", (_, key) => parseVerifierKey(key)),
     clock: lines.field("clock", (_, key) => parseVerifierKey(key)),
     revoked: lines.repeated(

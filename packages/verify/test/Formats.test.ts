@@ -48,7 +48,7 @@ const release = encode(
     "issued 1767225600001\n"
 )
 const keys = encode(
-  `rainlogs-keys/v1\norigin ${golden.origin}\nversion 2\nlog ${golden.keys.log.vkey}\n` +
+  `rainlogs-keys/v1\norigin ${golden.origin}\nversion 2\nprevious ${golden.keys.log.vkey}\nlog ${golden.keys.log.vkey}\n` +
     `clock ${golden.keys.clock.vkey}\nrevoked 0000000a 1767225600000 compromised\nrevoked 000000ff 5 lost\n`
 )
 
