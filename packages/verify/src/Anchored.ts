@@ -51,6 +51,22 @@ export const anchorId = (name: string, text: string): string => {
 export const receiptPath = (anchored: Pick<Anchored, "anchor" | "size" | "type">): string =>
   `anchor/${anchored.size}/${anchored.anchor}.${anchorExtensions[anchored.type]}`
 
+const receiptOnly = /^anchor\/(0|[1-9][0-9]{0,15})\/([a-z0-9-]{1,64})\.(tsr|cosig|json)$/
+
+/** Where a receipt file stands. */
+export interface ReceiptPath {
+  readonly size: number
+  readonly anchor: string
+  readonly extension: "tsr" | "cosig" | "json"
+}
+
+/** Reads a path relative to the ledger's directory; null when it is not that of a receipt. */
+export const parseReceiptPath = (path: string): ReceiptPath | null => {
+  const [, size = "", anchor = "", extension] = receiptOnly.exec(path) ?? []
+  if (extension !== "tsr" && extension !== "cosig" && extension !== "json") return null
+  return Number.isSafeInteger(Number(size)) ? { size: Number(size), anchor, extension } : null
+}
+
 /** The document. */
 export const printAnchored = (anchored: Anchored): string => {
   const text = joinLines([

@@ -23,6 +23,8 @@ export type GapReason = typeof gapReasons[number]
 
 /** The source name under which a gap of the `control` chain excuses missing heartbeats. */
 export const heartbeatSource = "rainlogs/heartbeat"
+/** The source name under which a gap of the `control` chain declares that nothing could be anchored. */
+export const anchorSource = "rainlogs/anchor"
 
 /** A declared gap `[from, to)`; times in ms. */
 export interface Gap {

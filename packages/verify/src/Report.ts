@@ -56,6 +56,9 @@ export interface SourceCoverage {
   readonly gaps: ReadonlyArray<CoverageGap>
 }
 
+/** Name and version of the shape of {@link Report}; its JSON Schema is `report.schema.json` of this package. */
+export const reportSchema = "rainlogs-report/v1"
+
 /** How much was looked at. */
 export interface ReportCounts {
   readonly entries: number
@@ -67,10 +70,15 @@ export interface ReportCounts {
   readonly tiles: number
   readonly checkpoints: number
   readonly heartbeats: number
+  /** Trusted times that anchors gave. */
+  readonly anchors: number
+  /** Erasures that were reported done. */
+  readonly erasures: number
 }
 
 /** The outcome of one verification of one ledger. */
 export interface Report {
+  readonly schema: typeof reportSchema
   readonly origin: string
   /** Entries under the signed head that was verified; 0 when there is none. */
   readonly size: number
@@ -78,6 +86,8 @@ export interface Report {
   readonly headTime: number | null
   /** Time stated by the clock's cosignature on the served checkpoint, ms; null without a valid one. */
   readonly clockTime: number | null
+  /** Newest time that somebody other than the log attests for a checkpoint, ms; null without any. */
+  readonly trustedTime: number | null
   readonly verdict: Readonly<Record<Question, Verdict>>
   readonly findings: ReadonlyArray<Finding>
   readonly coverage: ReadonlyArray<SourceCoverage>

@@ -19,13 +19,14 @@ export const formatBytes = (bytes: number): string => {
 }
 
 const checked = (report: Report): Record<Question, string> => {
-  const { entries, objects, objectBytes, documents, tiles, checkpoints, heartbeats } = report.counts
+  const { anchors, entries, erasures, objects, objectBytes, documents, tiles, checkpoints, heartbeats } = report.counts
+  const newest = report.trustedTime === null ? "" : `, newest ${time(report.trustedTime)}`
   return {
     integrity: `${entries} entries, ${objects} objects (${formatBytes(objectBytes)}), ${documents} documents, ` +
       `${tiles} tiles, ${checkpoints} checkpoints`,
     completeness: `${report.coverage.length} sources, ${heartbeats} heartbeats`,
-    anchoring: "not evaluated",
-    erasures: "not evaluated"
+    anchoring: `${anchors} trusted times${newest}`,
+    erasures: `${erasures} erasures`
   }
 }
 

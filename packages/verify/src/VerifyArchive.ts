@@ -1,33 +1,50 @@
 /**
  * Verifies one ledger of an archive from its stored files alone (ledger format §8): no server, no database, no trust in
- * anything but the given log key.
+ * anything but the given keys and certificates.
  */
 import { type ArchiveReader, FileTooLargeError } from "./ArchiveReader.ts"
 import { type Verify, verify } from "./Ed25519.ts"
+import type { ObjectEntry } from "./Entry.ts"
 import { type Sha256, sha256 as javaScriptSha256 } from "./Hash.ts"
-import { checkpointKey } from "./Layout.ts"
-import { type Report, verdictOf } from "./Report.ts"
+import { checkpointKey, eventPath } from "./Layout.ts"
+import { type Report, reportSchema, verdictOf } from "./Report.ts"
+import { Anchoring, type Freshness } from "./verification/Anchoring.ts"
 import { ChainReplay } from "./verification/ChainReplay.ts"
-import { headsBySize, largestSize, readArchivedHeads, readServedHead } from "./verification/CheckpointNotes.ts"
+import {
+  headsBySize,
+  largestSize,
+  readArchivedHeads,
+  readServedHead,
+  type SignedHead
+} from "./verification/CheckpointNotes.ts"
 import {
   checkClock,
   concludeCompleteness,
   reportHeads,
-  reportMissingObject,
   reportNoLedger,
-  reportUnaccounted,
-  reportUnevaluated
+  reportScope,
+  reportUnaccounted
 } from "./verification/Conclusions.ts"
 import { ControlChain } from "./verification/ControlChain.ts"
 import { Coverage } from "./verification/Coverage.ts"
 import { Documents } from "./verification/Documents.ts"
+import { Erasures } from "./verification/Erasures.ts"
 import { Findings } from "./verification/Findings.ts"
+import { checkSigners } from "./verification/HeadSigners.ts"
 import { Heartbeats } from "./verification/Heartbeats.ts"
-import { listLedgerFiles } from "./verification/LedgerFiles.ts"
+import { Holds } from "./verification/Holds.ts"
+import { type LedgerFiles, listLedgerFiles } from "./verification/LedgerFiles.ts"
+import { LogKeys } from "./verification/LogKeys.ts"
+import { ObjectLeaves } from "./verification/ObjectLeaves.ts"
 import { Objects } from "./verification/Objects.ts"
 import { Parameters } from "./verification/Parameters.ts"
+import { type PinnedCheckpoint, readPinnedHeads, reportBeyond } from "./verification/PinnedHeads.ts"
+import { Policies } from "./verification/Policies.ts"
+import { type JudgeTimestamp, readReceipts } from "./verification/Receipts.ts"
 import { Replay } from "./verification/Replay.ts"
+import { inScope, type Scope } from "./verification/Scope.ts"
 import type { VerifierKey } from "./VerifierKey.ts"
+import { witnessKeys, type WitnessPolicy } from "./WitnessPolicy.ts"
 
 /** How far a verification has come. */
 export interface VerifyProgress {
@@ -38,10 +55,27 @@ export interface VerifyProgress {
   readonly objectBytes: number
 }
 
-/** What to trust, and whom to tell. */
+/** What to trust, what to ask, and whom to tell. */
 export interface VerifyOptions {
-  /** The log's key (type 1; its name is the origin that is verified), optionally its clock's key (type 4). */
+  /**
+   * The log's key (type 1; its name is the origin that is verified), optionally its clock's key (type 4, named
+   * `<origin>/clock`) and keys of witnesses (type 4, other names), any one of whom is trusted for the time.
+   */
   readonly keys: ReadonlyArray<VerifierKey>
+  /** Witnesses and how many of them must agree; their keys need not be given again. */
+  readonly witnessPolicy?: WitnessPolicy
+  /** Judges RFC 3161 tokens, from roots the caller trusts; without it none is trusted. */
+  readonly judgeTimestamp?: JudgeTimestamp
+  /** Checkpoints kept or received from elsewhere: the archive must still contain what they sign. */
+  readonly pinned?: ReadonlyArray<PinnedCheckpoint>
+  /** Signed changes of keys from outside the archive, for instance a published list of revoked keys. */
+  readonly keyChanges?: ReadonlyArray<Uint8Array>
+  /** Asks that a trusted time be recent; without it the age of the head is not judged. */
+  readonly freshness?: Freshness
+  /** The moment of the verification for expired certificates, ms; now when left out. */
+  readonly now?: number
+  /** Which objects the archive holds; all of them when left out. */
+  readonly scope?: Scope
   readonly onProgress?: (progress: VerifyProgress) => void
   /** A faster function under the same strict rule, such as `node/NativeEd25519.ts`. */
   readonly verifySignature?: Verify
@@ -83,31 +117,71 @@ const readServed = async (
   }
 }
 
+// A change of keys is small: longer documents are something else.
+const maxKeysBytes = 65_536
+
+// Reads every small document once, when a head is signed by a key that the given one does not yet lead to.
+const keyLearner = (reader: ArchiveReader, files: LedgerFiles, logKeys: LogKeys) => {
+  let learnt: Promise<void> | null = null
+  const learn = async () => {
+    for (const [hash, size] of files.documents) {
+      const bytes = size > maxKeysBytes ? null : await reader.read(`${files.prefix}/${eventPath(hash)}`)
+      if (bytes !== null) logKeys.learn(bytes)
+    }
+  }
+  return () => learnt ??= learn()
+}
+
+const noRoots: JudgeTimestamp = () =>
+  Promise.resolve({ outcome: "untrusted", reason: "no trusted root of a timestamp authority was given (--tsa-root)" })
+
 /**
  * Verifies the ledger whose origin is the name of the log key, and everything it refers to. Rejects only when storage
  * cannot be read or no key is given; whatever is found in the archive is a finding in the report.
  */
 export const verifyArchive = async (reader: ArchiveReader, options: VerifyOptions): Promise<Report> => {
-  const logKey = chooseLogKey(options.keys)
+  const { sha256 = javaScriptSha256, verifySignature = verify, scope = null, witnessPolicy = null } = options
+  const logKeys = new LogKeys(chooseLogKey(options.keys), verifySignature)
+  const { origin } = logKeys
+  for (const bytes of options.keyChanges ?? []) logKeys.learn(bytes)
+  const witnesses = [
+    ...options.keys.filter(({ name, type }) => type === 4 && name !== `${origin}/clock`),
+    ...witnessPolicy === null ? [] : witnessKeys(witnessPolicy)
+  ]
   const findings = new Findings()
   // The served head is read before the listing: a writer puts everything it needs there first.
-  const servedBytes = await readServed(reader, checkpointKey(logKey.name), findings)
-  const files = await listLedgerFiles(reader, logKey.name)
-  if (files.total === 0) await reportNoLedger(reader, logKey.name, findings)
-  const { sha256 = javaScriptSha256, verifySignature = verify } = options
-  const headSource = { reader, files, logKey, findings, verifySignature }
-  const served = servedBytes === "unreadable" ? null : readServedHead(servedBytes, headSource)
+  const servedBytes = await readServed(reader, checkpointKey(origin), findings)
+  const files = await listLedgerFiles(reader, origin)
+  if (files.total === 0) await reportNoLedger(reader, origin, findings)
+  const learnKeys = keyLearner(reader, files, logKeys)
+  const headSource = { reader, files, logKeys, learnKeys, findings, verifySignature }
+  const served = servedBytes === "unreadable" ? null : await readServedHead(servedBytes, headSource)
   const archived = await readArchivedHeads(headSource)
+  const pinned = await readPinnedHeads(options.pinned ?? [], witnesses, headSource)
   if (files.total > 0) reportHeads(files, servedBytes === null ? "absent" : served, archived, findings)
-  const heads = headsBySize(served, archived)
-  const size = largestSize(heads)
+  const size = largestSize(headsBySize(served, archived))
+  reportBeyond(pinned, size, headSource)
+  const heads = headsBySize(served, archived, pinned.filter(({ checkpoint }) => checkpoint.size <= size))
+  const receipts = await readReceipts({
+    ...headSource,
+    archived,
+    served,
+    judgeTimestamp: options.judgeTimestamp ?? noRoots,
+    witnesses,
+    witnessPolicy,
+    sha256
+  })
 
-  const documents = new Documents({ reader, files, findings, sha256 })
-  const coverage = new Coverage(findings)
-  const heartbeats = new Heartbeats(findings)
-  const chains = new ChainReplay(logKey.name, findings, sha256)
+  const expected = (entry: ObjectEntry) => inScope(scope, entry)
+  const documents = new Documents({ reader, files, findings, sha256, onDocument: (bytes) => logKeys.learn(bytes) })
+  const [coverage, heartbeats, policies] = [new Coverage(findings), new Heartbeats(findings), new Policies()]
+  const chains = new ChainReplay(origin, findings, sha256)
   const parameters = new Parameters(documents, findings)
-  const control = new ControlChain({ logKey, verifySignature, findings, documents, coverage, heartbeats })
+  const anchoring = new Anchoring({ findings, files, receipts })
+  const leaves = new ObjectLeaves({ reader, files })
+  const erasures = new Erasures({ reader, findings, leaves, verifySignature, expected })
+  const judges = { documents, coverage, heartbeats, policies, holds: new Holds(), erasures, anchoring }
+  const control = new ControlChain({ logKeys, verifySignature, findings, ...judges })
   let [entries, objectBytes] = [0, 0]
   const progress = () => options.onProgress?.({ entries, totalEntries: size, objects: objects.hashed, objectBytes })
   const onBytes = (bytes: number) => {
@@ -118,25 +192,30 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
     entries = replayed
     progress()
   }
-  const objects = new Objects({ reader, findings, onBytes })
-  const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, heads, onEntries, sha256 }
-  const replay = await new Replay(rooms).run(size)
+  const objects = new Objects({ reader, findings, onBytes, expected })
+  const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, anchoring, leaves, heads }
+  const replay = await new Replay({ ...rooms, onEntries, sha256 }).run(size)
 
-  for (const missing of await objects.finish()) reportMissingObject(missing, control, findings)
+  const missing = await objects.finish()
   if (size > 0) await documents.checkUnreferenced()
-  const clockTime = served === null || size === 0
-    ? null
-    : checkClock(served, control, { keys: options.keys, verifySignature }, findings)
+  const isOwn = (head: SignedHead) => !pinned.includes(head)
+  checkSigners(replay.agreeing.filter(isOwn), logKeys, receipts.times, findings)
+  const trust = { keys: options.keys, verifySignature }
+  const clockTime = served === null || size === 0 ? null : checkClock(served, logKeys, trust, findings)
   reportUnaccounted(files, findings)
-  const sources = concludeCompleteness(replay.headTime, { control, coverage, findings, heartbeats })
-  reportUnevaluated(control, files, findings)
+  reportScope(scope, objects.outside, findings)
+  await erasures.finish(missing)
+  const sources = concludeCompleteness(replay.headTime, { policies, coverage, findings, heartbeats })
+  anchoring.finish(replay.headTime, options.now ?? Date.now(), options.freshness ?? null)
 
   const sorted = findings.sorted()
   return {
-    origin: logKey.name,
+    schema: reportSchema,
+    origin,
     size,
     headTime: replay.headTime,
     clockTime,
+    trustedTime: receipts.times.reduce<number | null>((latest, { time }) => Math.max(latest ?? 0, time), null),
     verdict: {
       integrity: verdictOf(sorted, "integrity"),
       completeness: verdictOf(sorted, "completeness"),
@@ -153,7 +232,9 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
       documents: documents.referenced,
       tiles: replay.tiles,
       checkpoints: archived.size + (served === null ? 0 : 1),
-      heartbeats: heartbeats.count
+      heartbeats: heartbeats.count,
+      anchors: receipts.times.length,
+      erasures: erasures.executed
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Signed heads: the served `checkpoint` and every `checkpoint.d/<size>`, parsed, and judged by the log's key alone.
+ * Signed heads: the served `checkpoint` and every `checkpoint.d/<size>`, parsed, and judged by the log's keys alone.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import * as Bytes from "../Bytes.ts"
@@ -11,12 +11,15 @@ import { type Note, parseNote, printNote, verifyNote } from "../Note.ts"
 import type { VerifierKey } from "../VerifierKey.ts"
 import type { Findings } from "./Findings.ts"
 import type { LedgerFiles } from "./LedgerFiles.ts"
+import type { LogKeys } from "./LogKeys.ts"
 
 /** What heads are read from and judged with. */
 export interface HeadSource {
   readonly reader: ArchiveReader
   readonly files: LedgerFiles
-  readonly logKey: VerifierKey
+  readonly logKeys: LogKeys
+  /** Reads every document for changes of keys; done when a head is signed by a key that is not known yet. */
+  readonly learnKeys: () => Promise<void>
   readonly findings: Findings
   readonly verifySignature: Verify
 }
@@ -26,6 +29,8 @@ export interface SignedHead {
   readonly key: string
   readonly checkpoint: Checkpoint
   readonly note: Note
+  /** The log's key that signed it. */
+  readonly signer: VerifierKey
 }
 
 const maxBytes = 1_000_000
@@ -41,8 +46,11 @@ const isUnsignedBody = (bytes: Uint8Array): boolean => {
   }
 }
 
-const readHead = (bytes: Uint8Array, key: string, source: HeadSource): SignedHead | null => {
-  const { findings, logKey, verifySignature } = source
+const ownLines = (note: Note, { logKeys, verifySignature }: HeadSource) =>
+  verifyNote(note, logKeys.believed, verifySignature)
+
+const readHead = async (bytes: Uint8Array, key: string, source: HeadSource): Promise<SignedHead | null> => {
+  const { findings, learnKeys, logKeys } = source
   let note: Note
   let checkpoint: Checkpoint
   try {
@@ -54,30 +62,32 @@ const readHead = (bytes: Uint8Array, key: string, source: HeadSource): SignedHea
     else findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail: error.message, key })
     return null
   }
-  const { verified, bad } = verifyNote(note, [logKey], verifySignature)
+  const ids = new Set(logKeys.believed.map(({ id }) => id))
+  if (note.signatures.some((line) => line.name === logKeys.origin && !ids.has(line.id))) await learnKeys()
+  const { verified: [signer], bad } = ownLines(note, source)
   if (bad.length > 0) {
     findings.add({ code: "BAD_SIGNATURE", detail: "the log's signature on the checkpoint is invalid", key })
     return null
   }
-  if (verified.length === 0) {
-    if (note.signatures.some((line) => line.name === logKey.name)) {
-      const detail = "the checkpoint is signed under the log's name by another key than the given one"
+  if (signer === undefined) {
+    if (note.signatures.some((line) => line.name === logKeys.origin)) {
+      const detail = "the checkpoint is signed under the log's name by a key that the given one does not lead to"
       findings.add({ code: "UNKNOWN_KEY", severity: "inconclusive", detail, key })
     } else {
       findings.add({ code: "UNSIGNED", detail: "the checkpoint carries no signature of the log", key })
     }
     return null
   }
-  if (checkpoint.origin !== logKey.name) {
+  if (checkpoint.origin !== logKeys.origin) {
     const detail = "the checkpoint is signed by the log but names another origin"
-    findings.add({ code: "ORIGIN_MISMATCH", detail, key, expected: logKey.name, actual: checkpoint.origin })
+    findings.add({ code: "ORIGIN_MISMATCH", detail, key, expected: logKeys.origin, actual: checkpoint.origin })
     return null
   }
-  return { key, checkpoint, note }
+  return { key, checkpoint, note, signer }
 }
 
 /** The served checkpoint when it is validly signed by the log, else null with the finding that says why. */
-export const readServedHead = (bytes: Uint8Array | null, source: HeadSource): SignedHead | null =>
+export const readServedHead = async (bytes: Uint8Array | null, source: HeadSource): Promise<SignedHead | null> =>
   bytes === null ? null : readHead(bytes, `${source.files.prefix}/checkpoint`, source)
 
 /**
@@ -85,7 +95,7 @@ export const readServedHead = (bytes: Uint8Array | null, source: HeadSource): Si
  * and name the size it is stored under: anchors stamp these bytes.
  */
 export const readArchivedHeads = async (source: HeadSource): Promise<Map<number, SignedHead>> => {
-  const { files, findings, logKey, reader } = source
+  const { files, findings, logKeys, reader } = source
   const heads = new Map<number, SignedHead>()
   for (const [size, fileSize] of [...files.archivedCheckpoints].sort(([left], [right]) => left - right)) {
     const key = `${files.prefix}/${checkpointArchivePath(size)}`
@@ -95,7 +105,7 @@ export const readArchivedHeads = async (source: HeadSource): Promise<Map<number,
       findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail, key })
       continue
     }
-    const head = readHead(bytes, key, source)
+    const head = await readHead(bytes, key, source)
     if (head === null) continue
     if (head.checkpoint.size !== size) {
       const detail = "an archived checkpoint is stored under another tree size than it signs"
@@ -104,7 +114,7 @@ export const readArchivedHeads = async (source: HeadSource): Promise<Map<number,
       continue
     }
     const own = head.note.signatures.slice(0, 1)
-    if (!Bytes.equal(printNote({ text: head.note.text, signatures: own }), bytes) || own[0]?.name !== logKey.name) {
+    if (!Bytes.equal(printNote({ text: head.note.text, signatures: own }), bytes) || own[0]?.name !== logKeys.origin) {
       const detail = "an archived checkpoint carries more than the log's own signature line"
       findings.add({ code: "MALFORMED_CHECKPOINT", severity: "malformed", detail, key })
     }
@@ -116,10 +126,11 @@ export const readArchivedHeads = async (source: HeadSource): Promise<Map<number,
 /** All valid heads by tree size; two heads of one size should be the same. */
 export const headsBySize = (
   served: SignedHead | null,
-  archived: ReadonlyMap<number, SignedHead>
+  archived: ReadonlyMap<number, SignedHead>,
+  further: ReadonlyArray<SignedHead> = []
 ): Map<number, ReadonlyArray<SignedHead>> => {
   const heads = new Map<number, ReadonlyArray<SignedHead>>()
-  for (const head of [...archived.values(), ...served === null ? [] : [served]]) {
+  for (const head of [...archived.values(), ...served === null ? [] : [served], ...further]) {
     const { size } = head.checkpoint
     heads.set(size, [...heads.get(size) ?? [], head])
   }

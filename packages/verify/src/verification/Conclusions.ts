@@ -1,6 +1,6 @@
 /**
- * What follows once everything was read: which heads are missing, what a missing object means, whether the clock
- * signed, and what this version leaves open.
+ * What follows once everything was read: which heads are missing, whether the clock
+ * signed, and what is not looked at.
  */
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import type { Verify } from "../Ed25519.ts"
@@ -9,12 +9,13 @@ import { verifyNote } from "../Note.ts"
 import type { SourceCoverage } from "../Report.ts"
 import { printVerifierKey, sameKey, type VerifierKey } from "../VerifierKey.ts"
 import { largestSize, type SignedHead } from "./CheckpointNotes.ts"
-import type { ControlChain } from "./ControlChain.ts"
-import type { Coverage } from "./Coverage.ts"
+import { type Coverage, isoTime } from "./Coverage.ts"
 import type { Findings } from "./Findings.ts"
 import type { Heartbeats } from "./Heartbeats.ts"
 import type { LedgerFiles } from "./LedgerFiles.ts"
-import type { MissingObject } from "./Objects.ts"
+import type { LogKeys } from "./LogKeys.ts"
+import type { Policies } from "./Policies.ts"
+import type { Scope } from "./Scope.ts"
 
 /** There is no ledger of the key's origin: say whether there is another one. */
 export const reportNoLedger = async (reader: ArchiveReader, origin: string, findings: Findings): Promise<void> => {
@@ -64,41 +65,27 @@ const reportNothing = (findings: Findings): void =>
     detail: "no valid signed head covers any entry"
   })
 
-/** An object that is not stored: deleted without a tombstone, or under one that this version does not judge. */
-export const reportMissingObject = (missing: MissingObject, control: ControlChain, findings: Findings): void => {
-  const { chain, seq, key } = missing
-  const tombstone = control.tombstone(missing)
-  if (tombstone === null) {
-    const detail = "the object is missing and no tombstone names it"
-    findings.add({ code: "UNAUTHORISED_DELETION", chain, seq, detail, key })
-  } else if (tombstone.done) {
-    const detail = "the object is missing under a tombstone, whose authority this version does not evaluate"
-    findings.add({ code: "DELETION_NOT_EVALUATED", severity: "inconclusive", chain, seq, detail, key })
-  } else {
-    const detail = "the object is missing; a tombstone announces its deletion but none reports it done"
-    findings.add({ code: "DELETION_INCOMPLETE", severity: "inconclusive", chain, seq, detail, key })
-  }
-}
-
-/** The clock named in genesis must have cosigned the served checkpoint; answers its time in ms, or null. */
+/** The clock in force must have cosigned the served checkpoint; answers its time in ms, or null. */
 export const checkClock = (
   served: SignedHead,
-  control: ControlChain,
+  logKeys: LogKeys,
   trust: { readonly keys: ReadonlyArray<VerifierKey>; readonly verifySignature: Verify },
   findings: Findings
 ): number | null => {
   const { keys, verifySignature } = trust
-  const clock = control.genesis?.clock
+  const clock = logKeys.inForce(served.checkpoint.size)?.clock
   const { key } = served
   if (clock === undefined) {
-    const detail = "the clock's key is not known, because no genesis document was read"
+    const detail = "the clock's key is not known, because no believed genesis document was read"
     findings.add({ code: "UNKNOWN_KEY", severity: "inconclusive", detail, key })
     return null
   }
-  const given = keys.find((candidate) => candidate.type === 4 && candidate.name === clock.name)
-  if (given !== undefined && !sameKey(given, clock)) {
-    const [expected, actual] = [printVerifierKey(given), printVerifierKey(clock)]
-    const detail = "the genesis document names another clock key than the given one"
+  const given = keys.filter((candidate) => candidate.type === 4 && candidate.name === clock.name)
+  const clocks = logKeys.timeline.map((inForce) => inForce.clock)
+  const stranger = given.find((candidate) => !clocks.some((known) => sameKey(known, candidate)))
+  if (stranger !== undefined) {
+    const [expected, actual] = [printVerifierKey(stranger), printVerifierKey(clock)]
+    const detail = "the ledger names another clock key than the given one"
     findings.add({ code: "GENESIS_MISMATCH", chain: "control", seq: 0, detail, expected, actual })
   }
   const { bad, timestamps } = verifyNote(served.note, [clock], verifySignature)
@@ -108,6 +95,19 @@ export const checkClock = (
     findings.add({ code: "UNSIGNED", detail: "the checkpoint carries no cosignature of the ledger's clock", key })
   }
   return seconds === undefined ? null : seconds * 1000
+}
+
+/** Objects the archive is not expected to hold: nothing is said about them. */
+export const reportScope = (scope: Scope | null, outside: number, findings: Findings): void => {
+  if (scope === null || outside === 0) return
+  if (scope === "no-objects") {
+    const detail = `${outside} stored objects were not looked at, only what the ledger says about them`
+    findings.add({ code: "OBJECTS_NOT_CHECKED", severity: "inconclusive", detail })
+    return
+  }
+  const span = `${isoTime(scope.from)} to ${isoTime(scope.to)}`
+  const detail = `only objects of ${scope.chain}, windows ${span}, are shown here; ${outside} others are not looked at`
+  findings.add({ code: "OUT_OF_SCOPE", severity: "notice", detail })
 }
 
 /** Files that are no part of the layout: nothing vouches for them. */
@@ -122,13 +122,13 @@ export const reportUnaccounted = (files: LedgerFiles, findings: Findings): void 
 export const concludeCompleteness = (
   headTime: number | null,
   rooms: {
-    readonly control: ControlChain
+    readonly policies: Policies
     readonly coverage: Coverage
     readonly findings: Findings
     readonly heartbeats: Heartbeats
   }
 ): Array<SourceCoverage> => {
-  const { control, coverage, findings, heartbeats } = rooms
+  const { policies, coverage, findings, heartbeats } = rooms
   const open = (code: string, detail: string) =>
     findings.add({ code, question: "completeness", severity: "inconclusive", detail })
   if (headTime === null) {
@@ -138,28 +138,9 @@ export const concludeCompleteness = (
   heartbeats.finish(headTime)
   const sources = coverage.finish(headTime)
   if (sources.length === 0) open("NOTHING_VERIFIED", "the ledger states no window and no gap of any source")
-  if (control.policies === 0) open("POLICY_MISSING", "no policy states how often the ledger must beat")
+  if (policies.count === 0) open("POLICY_MISSING", "no policy states how often the ledger must beat")
   if (!findings.passes("integrity")) {
     open("INTEGRITY_NOT_PROVEN", "the statements rest on a ledger whose integrity is not proven")
   }
   return sources
-}
-
-/** The two questions that this version leaves open, and why. */
-export const reportUnevaluated = (control: ControlChain, files: LedgerFiles, findings: Findings): void => {
-  const anchored = control.anchored > 0 || files.anchors > 0
-  findings.add({
-    code: anchored ? "ANCHORS_NOT_EVALUATED" : "NO_ANCHOR",
-    question: "anchoring",
-    severity: "inconclusive",
-    detail: anchored
-      ? "there are anchors, which this version does not evaluate"
-      : "nothing outside the archive attests the time or the head of this ledger"
-  })
-  findings.add({
-    code: "ERASURES_NOT_EVALUATED",
-    question: "erasures",
-    severity: "inconclusive",
-    detail: "this version does not evaluate tombstones, holds and retention"
-  })
 }

@@ -26,6 +26,7 @@ export class Documents {
   readonly #files: LedgerFiles
   readonly #findings: Findings
   readonly #sha256: Sha256
+  readonly #onDocument: (bytes: Uint8Array) => void
   readonly #referenced = new Set<string>()
 
   constructor(source: {
@@ -33,11 +34,14 @@ export class Documents {
     readonly files: LedgerFiles
     readonly findings: Findings
     readonly sha256: Sha256
+    /** Sees the bytes of every document that hashes to its name. */
+    readonly onDocument: (bytes: Uint8Array) => void
   }) {
     this.#reader = source.reader
     this.#files = source.files
     this.#findings = source.findings
     this.#sha256 = source.sha256
+    this.#onDocument = source.onDocument
   }
 
   /** Number of different documents the ledger refers to. */
@@ -87,7 +91,10 @@ export class Documents {
       return null
     }
     const actual = Hex.encode(this.#sha256(bytes))
-    if (actual === hash) return bytes
+    if (actual === hash) {
+      this.#onDocument(bytes)
+      return bytes
+    }
     const detail = "the document does not hash to its name"
     this.#findings.add({ code: "OBJECT_HASH_MISMATCH", chain, seq, detail, key, expected: hash, actual })
     return null

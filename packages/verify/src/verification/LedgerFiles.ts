@@ -2,6 +2,7 @@
  * The inventory of one ledger directory: every file sorted by what the layout (ledger format §4) says it is, with its
  * size, so that nothing is read before it is known to be small.
  */
+import { parseReceiptPath } from "../Anchored.ts"
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import { ledgerPrefix } from "../Layout.ts"
 import { entriesPath, parseTilePath, type TilePath, tilePath } from "../Tile.ts"
@@ -16,8 +17,8 @@ export interface LedgerFiles {
   readonly archivedCheckpoints: ReadonlyMap<number, number>
   /** Documents: SHA-256 → bytes. */
   readonly documents: ReadonlyMap<string, number>
-  /** Number of anchor receipts. */
-  readonly anchors: number
+  /** Anchor receipts: path → bytes. */
+  readonly anchors: ReadonlyMap<string, number>
   /** Paths that the layout does not know. */
   readonly unknown: ReadonlyArray<string>
   /** Number of files. */
@@ -30,7 +31,6 @@ export interface LedgerFiles {
 
 const archivedCheckpoint = /^checkpoint\.d\/([0-9]{20})$/
 const document = /^event\/([0-9a-f]{64})$/
-const anchor = /^anchor\/(?:0|[1-9][0-9]*)\/[A-Za-z0-9._-]+\.(?:tsr|cosig|json)$/
 const none: StoredWidths = new Map()
 // Enough to explain what is there.
 const unknownKept = 10_000
@@ -46,7 +46,8 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
     const size = Number(archivedCheckpoint.exec(file.key.slice(prefix.length + 1))?.[1] ?? Number.NaN)
     if (Number.isSafeInteger(size)) archivedCheckpoints.set(size, file.size)
   }
-  let [anchors, total] = [0, 0]
+  let total = 0
+  const anchors = new Map<string, number>()
   const documents = new Map<string, number>()
   const tiles = new Map<string, Map<number, number>>()
   const unknown: Array<string> = []
@@ -62,7 +63,7 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
     const hash = document.exec(path)?.[1]
     total += 1
     if (hash !== undefined) documents.set(hash, file.size)
-    else if (anchor.test(path)) anchors += 1
+    else if (parseReceiptPath(path) !== null) anchors.set(path, file.size)
     else if (path !== "checkpoint" && !isArchivedCheckpoint(path) && !addTile(path, file.size)) {
       if (unknown.length < unknownKept) unknown.push(path)
     }

@@ -34,20 +34,25 @@ export class Objects {
   readonly #reader: ArchiveReader
   readonly #findings: Findings
   readonly #onBytes: (bytes: number) => void
+  readonly #expected: (entry: ObjectEntry) => boolean
   readonly #running = new Set<Promise<void>>()
   readonly #missing: Array<MissingObject> = []
   #failure: { readonly error: unknown } | null = null
   #hashed = 0
+  #outside = 0
   #bytes = 0
 
   constructor(source: {
     readonly reader: ArchiveReader
     readonly findings: Findings
     readonly onBytes: (bytes: number) => void
+    /** Whether the archive should hold the object of an entry. */
+    readonly expected: (entry: ObjectEntry) => boolean
   }) {
     this.#reader = source.reader
     this.#findings = source.findings
     this.#onBytes = source.onBytes
+    this.#expected = source.expected
   }
 
   /** Objects hashed so far. */
@@ -58,6 +63,11 @@ export class Objects {
   /** Bytes hashed so far. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Objects that the archive is not expected to hold. */
+  get outside(): number {
+    return this.#outside
   }
 
   /** Starts the check of an entry's object; waits while too many are running. Nothing is stored for an empty window. */
@@ -74,6 +84,10 @@ export class Objects {
         expected: expected ?? "no valid key",
         actual: entry.key
       })
+      return
+    }
+    if (!this.#expected(entry)) {
+      this.#outside += 1
       return
     }
     while (this.#running.size >= parallelObjects) await Promise.race(this.#running)

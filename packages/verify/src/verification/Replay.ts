@@ -9,6 +9,7 @@ import { type Entry, parseEntry } from "../Entry.ts"
 import type { Sha256 } from "../Hash.ts"
 import { MalformedError } from "../Malformed.ts"
 import { CompactRange, leafHash } from "../Merkle.ts"
+import type { Anchoring } from "./Anchoring.ts"
 import type { ChainReplay } from "./ChainReplay.ts"
 import type { SignedHead } from "./CheckpointNotes.ts"
 import type { ControlChain } from "./ControlChain.ts"
@@ -16,6 +17,7 @@ import type { Coverage } from "./Coverage.ts"
 import { type EntryRun, readEntries } from "./EntryBundles.ts"
 import type { Findings } from "./Findings.ts"
 import type { LedgerFiles } from "./LedgerFiles.ts"
+import type { ObjectLeaves } from "./ObjectLeaves.ts"
 import type { Objects } from "./Objects.ts"
 import type { Parameters } from "./Parameters.ts"
 import { type LeafDifference, Tiles } from "./Tiles.ts"
@@ -30,6 +32,8 @@ export interface ReplayRooms {
   readonly objects: Objects
   readonly parameters: Parameters
   readonly coverage: Coverage
+  readonly anchoring: Anchoring
+  readonly leaves: ObjectLeaves
   /** Signed heads by tree size; each one's root is compared when the replay reaches it. */
   readonly heads: ReadonlyMap<number, ReadonlyArray<SignedHead>>
   readonly onEntries: (entries: number) => void
@@ -43,6 +47,8 @@ export interface ReplayResult {
   /** Largest entry time, ms; null without entries. */
   readonly headTime: number | null
   readonly tiles: number
+  /** The heads whose root the entries reach, in order of size. */
+  readonly agreeing: ReadonlyArray<SignedHead>
 }
 
 // The parsed entries of the last run, null where one could not be read.
@@ -60,6 +66,7 @@ export class Replay {
   readonly #differing: Array<{ readonly head: SignedHead; readonly root: Uint8Array }> = []
   /** Largest signed size whose root the entries reach. */
   #agreeingSize: number | null = null
+  readonly #agreeing: Array<SignedHead> = []
   #headTime: number | null = null
 
   constructor(rooms: ReplayRooms) {
@@ -86,7 +93,8 @@ export class Replay {
     this.#rooms.chains.finish()
     this.#reportRoots()
     this.#reportLeafDifferences(this.#agreeingSize === size)
-    return { entries: this.#tree.size, headTime: this.#headTime, tiles: this.#tiles.checked }
+    const { size: entries } = this.#tree
+    return { entries, headTime: this.#headTime, tiles: this.#tiles.checked, agreeing: this.#agreeing }
   }
 
   async #addRun(run: EntryRun): Promise<Array<Entry | null>> {
@@ -114,14 +122,16 @@ export class Replay {
   }
 
   async #addEntry(entry: Entry, index: number): Promise<void> {
-    const { chains, control, coverage, objects, parameters } = this.#rooms
+    const { anchoring, chains, control, coverage, leaves, objects, parameters } = this.#rooms
     if (index === 0 && entry.kind !== "genesis") {
       const detail = "the ledger does not begin with a genesis entry"
       this.#rooms.findings.add({ code: "GENESIS_MISMATCH", chain: entry.chain, seq: entry.seq, detail })
     }
     this.#headTime = Math.max(this.#headTime ?? 0, entry.time)
+    anchoring.add(entry, index)
     if (entry.kind === "object") {
       chains.add(entry)
+      leaves.add(entry, index)
       // A pause for each entry would cost as much as checking it: wait only for what is read.
       coverage.addObject(entry, entry.params === null ? null : await parameters.horizon(entry))
       if (entry.key !== null) await objects.add(entry)
@@ -135,8 +145,12 @@ export class Replay {
 
   #compareRoot(head: SignedHead): void {
     const root = this.#tree.root()
-    if (Bytes.equal(root, head.checkpoint.root)) this.#agreeingSize = head.checkpoint.size
-    else this.#differing.push({ head, root })
+    if (Bytes.equal(root, head.checkpoint.root)) {
+      this.#agreeingSize = head.checkpoint.size
+      this.#agreeing.push(head)
+    } else {
+      this.#differing.push({ head, root })
+    }
   }
 
   // Another root below a signed size the entries do reach is a second history signed by the log itself.

@@ -1,15 +1,13 @@
 import { assert, describe, it } from "vitest"
 import * as Bytes from "../../src/Bytes.ts"
-import { printNote } from "../../src/Note.ts"
 import { exitCode } from "../../src/Report.ts"
-import { type ArchiveBuilder, hour, minute, origin, smallArchive, start, zone } from "../ArchiveBuilder.ts"
+import { smallArchive, zone } from "../ArchiveBuilder.ts"
 import {
   both,
   changed,
   codes,
   contested,
   entryAt,
-  expectCodes,
   flip,
   key,
   objectKeys,
@@ -65,24 +63,5 @@ describe("objects and documents", () => {
     const entry = entryAt(builder, 2)
     builder.entries[2] = { ...entry, key: "logs/elsewhere" }
     await tampered(republished(builder), "OBJECT_KEY_MISMATCH")
-  })
-
-  it("a missing object under a tombstone is neither tampering nor a pass", async () => {
-    const tombstone = (builder: ArchiveBuilder, done: "intent" | "done") => {
-      const entry = entryAt(builder, 2)
-      const text = `rainlogs-tombstone/v1\norigin ${origin}\nid 01980000-0000-7000-8000-000000000030\nphase ${done}\n` +
-        `target ${entry.chain} ${entry.seq} ${entry.object} ${entry.hash}\nreason retention\nmethod delete\n` +
-        `policy ${entry.object}\nbasis x\nrequested 1\nnot-before 1\n` +
-        (done === "done" ? `executed 2\nintent ${entry.hash}\n` : "")
-      const note = { text, signatures: [{ name: "approver", id: 1, signature: new Uint8Array(64) }] }
-      return builder.event("tombstone", printNote(note), start + 3 * hour + 10 * minute)
-    }
-    const announced = tombstone(smallArchive(), "intent").publish()
-    const [first = ""] = objectKeys(announced.files)
-    await expectCodes(without(announced.files, first), ["DELETION_INCOMPLETE", "INTEGRITY_NOT_PROVEN"], 2)
-    const reported = tombstone(announced, "done").publish()
-    await expectCodes(without(reported.files, first), ["DELETION_NOT_EVALUATED", "INTEGRITY_NOT_PROVEN"], 2)
-    const [, second = ""] = objectKeys(announced.files)
-    await tampered(without(reported.files, second), "UNAUTHORISED_DELETION")
   })
 })
