@@ -27,6 +27,7 @@ import {
 } from "./verification/Conclusions.ts"
 import { ControlChain } from "./verification/ControlChain.ts"
 import { Coverage } from "./verification/Coverage.ts"
+import { checkDisclosedKey, type Disclosure } from "./verification/DisclosedKeys.ts"
 import { Documents } from "./verification/Documents.ts"
 import { Erasures } from "./verification/Erasures.ts"
 import { Findings } from "./verification/Findings.ts"
@@ -76,6 +77,8 @@ export interface VerifyOptions {
   readonly now?: number
   /** Which objects the archive holds; all of them when left out. */
   readonly scope?: Scope
+  /** Data keys that came with a bundle. */
+  readonly disclosure?: Disclosure
   readonly onProgress?: (progress: VerifyProgress) => void
   /** A faster function under the same strict rule, such as `node/NativeEd25519.ts`. */
   readonly verifySignature?: Verify
@@ -193,8 +196,12 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
     progress()
   }
   const objects = new Objects({ reader, findings, onBytes, expected })
+  const { disclosure } = options
+  const onObject = disclosure === undefined
+    ? undefined
+    : (entry: ObjectEntry) => expected(entry) ? checkDisclosedKey(entry, disclosure, findings) : Promise.resolve()
   const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, anchoring, leaves, heads }
-  const replay = await new Replay({ ...rooms, onEntries, sha256 }).run(size)
+  const replay = await new Replay({ ...rooms, onEntries, onObject, sha256 }).run(size)
 
   const missing = await objects.finish()
   if (size > 0) await documents.checkUnreferenced()
