@@ -2,7 +2,7 @@
  * C2SP chunked encryption with SHA-512 and AES-256-GCM (ledger format §7), the reading side: whether a data key is the
  * one an object was encrypted with, and its plaintext chunk by chunk (WebCrypto).
  */
-import { expand } from "@noble/hashes/hkdf.js"
+import { hmac } from "@noble/hashes/hmac.js"
 import { sha512 } from "@noble/hashes/sha2.js"
 import { encode } from "./Ascii.ts"
 import * as Bytes from "./Bytes.ts"
@@ -26,7 +26,10 @@ export interface ChunkKeys {
 /** Derives the chunk key, base nonce and commitment (HKDF-Expand, RFC 5869 §2.3); `context` is the job id. */
 export const deriveChunkKeys = (dataKey: Uint8Array, salt: Uint8Array, context: string): ChunkKeys => {
   if (dataKey.length !== 32) throw new MalformedError(format, `a data key of ${dataKey.length} bytes, expected 32`)
-  const output = expand(sha512, dataKey, Bytes.concat(name, salt, encode(context)), 76)
+  // HKDF-Expand by hand: the library refuses a PRK shorter than the hash, and here the data key of 32 bytes is the PRK.
+  const info = Bytes.concat(name, salt, encode(context))
+  const first = hmac(sha512, dataKey, Bytes.concat(info, Uint8Array.of(1)))
+  const output = Bytes.concat(first, hmac(sha512, dataKey, Bytes.concat(first, info, Uint8Array.of(2))))
   return { key: new Uint8Array(output.subarray(0, 32)), nonce: output.slice(32, 44), commitment: output.slice(44, 76) }
 }
 
