@@ -20,6 +20,7 @@ import {
 import {
   checkClock,
   concludeCompleteness,
+  reportFirstUse,
   reportHeads,
   reportNoLedger,
   reportScope,
@@ -77,6 +78,8 @@ export interface VerifyOptions {
   readonly now?: number
   /** Which objects the archive holds; all of them when left out. */
   readonly scope?: Scope
+  /** The log's key was taken from the archive itself: no verdict is better than INCONCLUSIVE. */
+  readonly trustOnFirstUse?: boolean
   /** Data keys that came with a bundle. */
   readonly disclosure?: Disclosure
   readonly onProgress?: (progress: VerifyProgress) => void
@@ -214,6 +217,8 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
   await erasures.finish(missing)
   const sources = concludeCompleteness(replay.headTime, { policies, coverage, findings, heartbeats })
   anchoring.finish(replay.headTime, options.now ?? Date.now(), options.freshness ?? null)
+
+  if (options.trustOnFirstUse === true) reportFirstUse(findings)
 
   const sorted = findings.sorted()
   return {
