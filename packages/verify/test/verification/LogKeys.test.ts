@@ -102,7 +102,7 @@ describe("a change of the log's keys", () => {
     // Without the new key's head, the last head is one that the revoked key signed after the revocation.
     const cut = built.copy().publish()
     cut.files.set(checkpointKey(origin), cut.sign().served)
-    const [document] = [...builder.files].filter(([key]) => key.includes(`/event/${builder.entries.at(-1)?.object}`))
+    const document = [...builder.files].find(([key]) => key.includes(`/event/${builder.entries.at(-1)?.object}`))
     if (document !== undefined) cut.files.set(...document)
     assert.deepStrictEqual(await verify(cut), { codes: ["REVOKED_KEY"], exit: 1 })
   })
