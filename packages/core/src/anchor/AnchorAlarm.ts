@@ -81,20 +81,27 @@ export class AnchorAlarm {
     })
   }
 
-  /** Brings the gauges up to date at `now` (Unix ms) and raises or ends the alarms. */
-  update(ledgers: ReadonlyArray<AnchoredLedger>, now: number): Effect.Effect<void> {
+  /** Brings the gauges up to date at `now`, Unix ms. */
+  gauges(ledgers: ReadonlyArray<AnchoredLedger>, now: number): Effect.Effect<void> {
     return Effect.gen({ self: this }, function*() {
       for (const ledger of ledgers) {
         const { origin } = ledger.ledger
         yield* Metric.update(Metric.withAttributes(debt, { origin }), ledger.trustedDebt(now) / 1000)
       }
       for (const { id, type } of this.#anchors) {
-        const late = ledgers.filter((ledger) => ledger.debt(id, now) > ledger.pace.lagMs)
-        yield* Metric.update(Metric.withAttributes(overdue, { anchor: id, type }), late.length)
-        yield* this.#sayOverdue(id, late, now)
-        yield* this.#sayExpiry(id, now)
+        const late = ledgers.filter((ledger) => ledger.isOverdue(id, now)).length
+        yield* Metric.update(Metric.withAttributes(overdue, { anchor: id, type }), late)
       }
     })
+  }
+
+  /** Raises and ends the alarms at `now`, Unix ms. */
+  say(ledgers: ReadonlyArray<AnchoredLedger>, now: number): Effect.Effect<void> {
+    return Effect.forEach(this.#anchors, ({ id }) =>
+      Effect.andThen(
+        this.#sayOverdue(id, ledgers.filter((ledger) => ledger.isOverdue(id, now)), now),
+        this.#sayExpiry(id, now)
+      ), { discard: true })
   }
 
   #sayOverdue(id: string, late: ReadonlyArray<AnchoredLedger>, now: number): Effect.Effect<void> {

@@ -24,6 +24,8 @@ import { makeStamper } from "./Stamper.ts"
 export class AnchorLoop extends Context.Service<AnchorLoop, {
   /** How the anchors are doing over all ledgers. */
   readonly status: Effect.Effect<AnchorStatus.AnchorsStatus>
+  /** Brings the gauges of the debts up to date, which grow while nothing can be read. */
+  readonly gauges: Effect.Effect<void>
 }>()("@rainlogs/core/AnchorLoop") {}
 
 /** The pace of looking, ms. */
@@ -104,7 +106,9 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
           Effect.logWarning(`the anchors of ${ledger.ledger.origin} cannot be looked at; the next sweep tries`, error)
         )
       ), { concurrency, discard: true })
-    yield* alarm.update([...ledgers.values()], yield* Clock.currentTimeMillis)
+    const now = yield* Clock.currentTimeMillis
+    yield* alarm.gauges([...ledgers.values()], now)
+    yield* alarm.say([...ledgers.values()], now)
   }).pipe(
     Effect.catchCause((cause) => Effect.logError("the ledgers could not be listed for anchoring", cause))
   )
@@ -192,7 +196,8 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
   }
 
   return AnchorLoop.of({
-    status: Effect.map(Clock.currentTimeMillis, (now) => AnchorStatus.make(anchors, [...ledgers.values()], alarm, now))
+    status: Effect.map(Clock.currentTimeMillis, (now) => AnchorStatus.make(anchors, [...ledgers.values()], alarm, now)),
+    gauges: Effect.flatMap(Clock.currentTimeMillis, (now) => alarm.gauges([...ledgers.values()], now))
   })
 })
 

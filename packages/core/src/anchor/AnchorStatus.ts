@@ -24,9 +24,12 @@ export interface AnchorStatus {
   readonly lastFailure: LastFailure | null
 }
 
-/** All anchors, and how long the oldest entry waits for a trusted time (ms; null when no anchor gives one). */
+/** All anchors together. */
 export interface AnchorsStatus {
   readonly anchors: ReadonlyArray<AnchorStatus>
+  /** Ledgers that have waited for some anchor for longer than their policy's lag. */
+  readonly overdueLedgers: number
+  /** How long the oldest entry waits for a trusted time, ms; null when no anchor gives one. */
   readonly trustedDebtMs: number | null
 }
 
@@ -45,11 +48,12 @@ export const make = (
       ledgers: times.length,
       lastTime: times.reduce<number | null>((newest, time) => Math.max(newest ?? 0, time), null),
       longestDebtMs: ledgers.reduce((longest, ledger) => Math.max(longest, ledger.debt(id, now)), 0),
-      overdue: ledgers.filter((ledger) => ledger.debt(id, now) > ledger.pace.lagMs).length,
+      overdue: ledgers.filter((ledger) => ledger.isOverdue(id, now)).length,
       expires: alarm.expiryOf(id),
       lastFailure: alarm.lastFailureOf(id)
     }
   }),
+  overdueLedgers: ledgers.filter((ledger) => anchors.some(({ id }) => ledger.isOverdue(id, now))).length,
   trustedDebtMs: anchors.some(({ type }) => isTrusted(type))
     ? ledgers.reduce((longest, ledger) => Math.max(longest, ledger.trustedDebt(now)), 0)
     : null

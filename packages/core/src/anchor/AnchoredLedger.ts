@@ -68,7 +68,12 @@ export class AnchoredLedger {
     return Math.max(0, now - (owedSince(this.unseenBy(anchor), this.pace, now) ?? now))
   }
 
-  /** The same for any trusted time. */
+  /** Whether that is longer than the policy allows. */
+  isOverdue(anchor: string, now: number): boolean {
+    return this.debt(anchor, now) > this.pace.lagMs
+  }
+
+  /** The same as {@link debt} for any trusted time. */
   trustedDebt(now: number): number {
     const unseen = this.#unseen.get(trustedSize(this.#coverage)) ?? nothing
     return Math.max(0, now - (owedSince(unseen, this.pace, now) ?? now))

@@ -14,7 +14,7 @@ import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
 import { type LedgerWorld, ledgerWorld } from "../ledger/LedgerWorld.ts"
 import { ledger } from "../ledger/MemoryLedger.ts"
 import { anchoredOf, anchoring, day, gapsOf, hour, minute, pass } from "./AnchorWorld.ts"
-import { FakeAnchor } from "./FakeAnchor.ts"
+import { FakeAnchor, judgeTimestamp } from "./FakeAnchor.ts"
 
 const { origin } = ledger
 const start = 100 * hour
@@ -29,11 +29,11 @@ describe("the anchor loop", () => {
       const tsa = new FakeAnchor("tsa")
       yield* TestClock.setTime(start)
       yield* pass(2 * minute).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
-      const [anchored, ...more] = anchoredOf(world)
-      assert.strictEqual(more.length, 0)
-      assert.strictEqual(anchored?.size, 2)
-      assert.strictEqual(anchored?.checkpoint, Hex.encode(sha256(world.file(checkpointArchivePath(2))!)))
-      assert.strictEqual(anchored?.receipt, Hex.encode(sha256(world.file(receiptPath(anchored))!)))
+      assert.strictEqual(anchoredOf(world).length, 1)
+      const anchored = anchoredOf(world)[0]!
+      assert.strictEqual(anchored.size, 2)
+      assert.strictEqual(anchored.checkpoint, Hex.encode(sha256(world.file(checkpointArchivePath(2))!)))
+      assert.strictEqual(anchored.receipt, Hex.encode(sha256(world.file(receiptPath(anchored))!)))
       assert.deepStrictEqual(gapsOf(world), [])
       assert.include(world.paths("checkpoint.d/"), checkpointArchivePath(3), "its own event is published")
     }))
@@ -47,8 +47,8 @@ describe("the anchor loop", () => {
       const beats = world.rows.of(origin).filter(({ entry }) => entry.kind === "heartbeat").length
       assert.isAtLeast(beats, 8)
       assert.isAtMost(Math.abs(anchoredOf(world).length - beats), 2)
-      const { findings } = yield* world.report
-      assert.deepStrictEqual(findings.filter(({ severity }) => severity === "fail"), [])
+      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+      assert.strictEqual(verdict.anchoring, "PASS", JSON.stringify(findings))
     }), 60_000)
 
   it.effect("a busy ledger is stamped once an interval, and every entry in time", () =>
@@ -57,9 +57,9 @@ describe("the anchor loop", () => {
       const tsa = new FakeAnchor("tsa")
       yield* TestClock.setTime(start)
       yield* Effect.gen(function*() {
-        for (let index = 0; index < 240; index++) {
-          world.rows.appendWindow(origin, index, start + index * minute)
-          yield* pass(minute, minute)
+        for (let index = 0; index < 120; index++) {
+          yield* pass(2 * minute, minute)
+          world.rows.appendWindow(origin, index, start + index * 2 * minute)
         }
       }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
       // Four hours, an interval of half an hour.
@@ -69,6 +69,8 @@ describe("the anchor loop", () => {
         const over = tsa.stamped.find(({ size }) => size > row.leafIndex)
         if (entry.time < start + 3 * hour) assert.isAtMost(over?.time ?? Infinity, entry.time + 35 * minute)
       }
+      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+      assert.strictEqual(verdict.anchoring, "PASS", JSON.stringify(findings))
     }), 60_000)
 
   it.effect("an outage longer than the lag is declared, and archiving and publishing went on meanwhile", () =>
@@ -99,6 +101,9 @@ describe("the anchor loop", () => {
       const late = anchoredOf(world)[1]
       assert.strictEqual(gap?.to, late?.time)
       assert.isAtMost(gap?.from ?? Infinity, start + 6 * minute)
+      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+      assert.strictEqual(verdict.anchoring, "INCONCLUSIVE", JSON.stringify(findings))
+      assert.include(findings.map(({ code }) => code), "ANCHOR_LATE")
       // Five failures in a row open the circuit: then only a probe every five minutes.
       assert.isAtMost(tsa.attempts, 4 * 12 + 20)
     }), 60_000)

@@ -4,6 +4,7 @@
 import { encode } from "@rainlogs/verify/Ascii"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
+import type { JudgeTimestamp } from "@rainlogs/verify/verification/Receipts"
 import { Clock, Effect } from "effect"
 import { type Anchor, type AnchorCategory, AnchorError, type StampRequest } from "../../src/anchor/Anchor.ts"
 
@@ -50,4 +51,14 @@ export class FakeAnchor {
   #receipt(request: StampRequest, time: number, nonce: number): Uint8Array {
     return encode(`${Hex.encode(sha256(request.checkpoint))} ${time} ${nonce}`)
   }
+}
+
+/** The verifier's judge of these receipts. */
+export const judgeTimestamp: JudgeTimestamp = (receipt, imprint) => {
+  const [checkpoint, time] = new TextDecoder().decode(receipt).split(" ")
+  return Promise.resolve(
+    checkpoint === Hex.encode(imprint)
+      ? { outcome: "valid", time: Number(time), expires: Number.MAX_SAFE_INTEGER, by: "the fake" }
+      : { outcome: "mismatch", reason: "another checkpoint" }
+  )
 }

@@ -11,6 +11,7 @@ import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
 import { emptyObject, type LogObject } from "@rainlogs/core/domain/LogObject"
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
@@ -71,6 +72,7 @@ const Ports = Planner.layer().pipe(
     files,
     source,
     JobQueue.layerMemory,
+    Layer.mock(AnchorLoop, { status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }) }),
     CircuitBreaker.layer,
     Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
     AdminToken.layer(Redacted.make(adminToken))
