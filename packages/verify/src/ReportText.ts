@@ -1,6 +1,7 @@
 /**
  * A report as text for a terminal: the four verdicts first, then what led to them, then what is covered.
  */
+import { nextStep } from "./NextStep.ts"
 import { exitCode, type Finding, type Question, questions, type Report, type SourceCoverage } from "./Report.ts"
 
 /** Findings printed before the rest is only counted. */
@@ -30,14 +31,18 @@ const checked = (report: Report): Record<Question, string> => {
   }
 }
 
-const findingLines = (finding: Finding): Array<string> => {
+// The next step stands with the first finding of a code, and never with a notice.
+const findingLines = (finding: Finding, explained: Set<string>): Array<string> => {
   const { code, severity, chain, seq, detail, key, expected, actual } = finding
+  const step = severity === "notice" || explained.has(code) ? null : nextStep(code)
+  explained.add(code)
   const entry = chain === null ? "" : ` ${chain}${seq === null ? "" : ` #${seq}`}`
   return [
     `  ${severity.toUpperCase()} ${code}${entry}: ${detail}`,
     ...key === undefined ? [] : [`    file      ${key}`],
     ...expected === undefined ? [] : [`    expected  ${expected}`],
-    ...actual === undefined ? [] : [`    found     ${actual}`]
+    ...actual === undefined ? [] : [`    found     ${actual}`],
+    ...step === null ? [] : [`    next      ${step}`]
   ]
 }
 
@@ -63,7 +68,9 @@ export const printReport = (report: Report, only: ReadonlyArray<Question> = ques
     })
   ]
   if (report.findings.length > 0) {
-    lines.push("", "Findings", ...report.findings.slice(0, findingsShown).flatMap(findingLines))
+    const explained = new Set<string>()
+    const shown = report.findings.slice(0, findingsShown)
+    lines.push("", "Findings", ...shown.flatMap((finding) => findingLines(finding, explained)))
     const more = report.findings.length - findingsShown
     if (more > 0) lines.push(`  ${more} more; --json shows all`)
   }

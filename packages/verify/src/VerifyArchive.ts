@@ -20,6 +20,7 @@ import {
 import {
   checkClock,
   concludeCompleteness,
+  reportFirstUse,
   reportHeads,
   reportNoLedger,
   reportScope,
@@ -27,6 +28,7 @@ import {
 } from "./verification/Conclusions.ts"
 import { ControlChain } from "./verification/ControlChain.ts"
 import { Coverage } from "./verification/Coverage.ts"
+import { checkDisclosedKey, type Disclosure } from "./verification/DisclosedKeys.ts"
 import { Documents } from "./verification/Documents.ts"
 import { Erasures } from "./verification/Erasures.ts"
 import { Findings } from "./verification/Findings.ts"
@@ -76,6 +78,10 @@ export interface VerifyOptions {
   readonly now?: number
   /** Which objects the archive holds; all of them when left out. */
   readonly scope?: Scope
+  /** The log's key was taken from the archive itself: no verdict is better than INCONCLUSIVE. */
+  readonly trustOnFirstUse?: boolean
+  /** Data keys that came with a bundle. */
+  readonly disclosure?: Disclosure
   readonly onProgress?: (progress: VerifyProgress) => void
   /** A faster function under the same strict rule, such as `node/NativeEd25519.ts`. */
   readonly verifySignature?: Verify
@@ -193,8 +199,12 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
     progress()
   }
   const objects = new Objects({ reader, findings, onBytes, expected })
+  const { disclosure } = options
+  const onObject = disclosure === undefined
+    ? undefined
+    : (entry: ObjectEntry) => expected(entry) ? checkDisclosedKey(entry, disclosure, findings) : Promise.resolve()
   const rooms = { reader, files, findings, chains, control, objects, parameters, coverage, anchoring, leaves, heads }
-  const replay = await new Replay({ ...rooms, onEntries, sha256 }).run(size)
+  const replay = await new Replay({ ...rooms, onEntries, onObject, sha256 }).run(size)
 
   const missing = await objects.finish()
   if (size > 0) await documents.checkUnreferenced()
@@ -207,6 +217,8 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
   await erasures.finish(missing)
   const sources = concludeCompleteness(replay.headTime, { policies, coverage, findings, heartbeats })
   anchoring.finish(replay.headTime, options.now ?? Date.now(), options.freshness ?? null)
+
+  if (options.trustOnFirstUse === true) reportFirstUse(findings)
 
   const sorted = findings.sorted()
   return {

@@ -42,7 +42,9 @@ export class Anchoring {
   readonly #earliest: EarliestTimes
   readonly #excuses: Array<{ readonly from: number; readonly to: number }> = []
   readonly #late: Array<Late> = []
-  #lag = defaultAnchorLag
+  /** Null until the first policy; what comes before it waits for that one. */
+  #lag: number | null = null
+  #waiting: Array<Omit<Late, "lag">> = []
   #beacon = 0
   #uncovered: { readonly first: number; readonly time: number } | null = null
   #lateCount = 0
@@ -57,6 +59,8 @@ export class Anchoring {
   /** The lag from the next entry on, ms. */
   setLag(lag: number): void {
     this.#lag = lag
+    for (const item of this.#waiting) this.#checkLag({ lag, ...item })
+    this.#waiting = []
   }
 
   /** A declared stretch `[from, to)` (ms) in which nothing could be anchored. */
@@ -88,9 +92,14 @@ export class Anchoring {
         actual: isoTime(entry.time)
       })
     }
-    if (over.time <= entry.time + this.#lag) return
+    if (this.#lag !== null) this.#checkLag({ entry, lag: this.#lag, over })
+    else if (this.#waiting.length < lateKept) this.#waiting.push({ entry, over })
+  }
+
+  #checkLag(item: Late): void {
+    if (item.over.time <= item.entry.time + item.lag) return
     this.#lateCount += 1
-    if (this.#late.length < lateKept) this.#late.push({ entry, lag: this.#lag, over })
+    if (this.#late.length < lateKept) this.#late.push(item)
   }
 
   /** Takes an `anchored` document: its receipt must be there as it was chained. */
@@ -115,6 +124,8 @@ export class Anchoring {
   /** Concludes; `headTime` (ms) is the newest entry's, `now` the moment of the verification. */
   finish(headTime: number | null, now: number, freshness: Freshness | null): void {
     const { hashes, times, untrusted } = this.#receipts
+    if (this.#lag === null) this.setLag(defaultAnchorLag)
+    const lag = this.#lag ?? defaultAnchorLag
     this.#reportLate()
     const newest = times.reduce((latest, { time }) => Math.max(latest, time), 0)
     if (times.length === 0) {
@@ -125,12 +136,12 @@ export class Anchoring {
     } else if (this.#uncovered !== null && headTime !== null) {
       const { first, time } = this.#uncovered
       const at = freshness?.asOf ?? headTime
-      const overdue = at - time > this.#lag
+      const overdue = at - time > lag
       const detail = `entries from leaf ${first} on have no trusted time yet`
       const [code, severity] = overdue
         ? ["ANCHOR_OVERDUE", "inconclusive"] as const
         : ["ANCHOR_PENDING", "notice"] as const
-      this.#find({ code, severity, detail, expected: `by ${isoTime(time + this.#lag)}`, actual: `at ${isoTime(at)}` })
+      this.#find({ code, severity, detail, expected: `by ${isoTime(time + lag)}`, actual: `at ${isoTime(at)}` })
     }
     const open = times.length === 0 || this.#uncovered !== null || this.#lateCount > 0
     for (const finding of untrusted) this.#find({ severity: open ? "inconclusive" : "notice", ...finding })

@@ -6,7 +6,7 @@ import type { ArchiveReader } from "../ArchiveReader.ts"
 import type { Verify } from "../Ed25519.ts"
 import { checkpointArchivePath, ledgersPrefix } from "../Layout.ts"
 import { verifyNote } from "../Note.ts"
-import type { SourceCoverage } from "../Report.ts"
+import { questions, type SourceCoverage } from "../Report.ts"
 import { printVerifierKey, sameKey, type VerifierKey } from "../VerifierKey.ts"
 import { largestSize, type SignedHead } from "./CheckpointNotes.ts"
 import { type Coverage, isoTime } from "./Coverage.ts"
@@ -26,6 +26,14 @@ export const reportNoLedger = async (reader: ArchiveReader, origin: string, find
   }
   const detail = `there is no ledger of ${origin} in this archive`
   findings.add({ code: "NOTHING_VERIFIED", severity: "inconclusive", detail })
+}
+
+/** The key came from the archive: whoever could change the archive could change the key. */
+export const reportFirstUse = (findings: Findings): void => {
+  const detail = "the log's key was taken from the archive itself, so the archive vouches for itself"
+  for (const question of questions) {
+    findings.add({ code: "TRUST_ON_FIRST_USE", question, severity: "inconclusive", detail })
+  }
 }
 
 /** Which signed heads should be there and are not. */

@@ -62,14 +62,17 @@ export class ControlChain {
     const bytes = await this.#rooms.documents.read({ chain: controlChain, seq, hash, size })
     if (bytes === null) return
     try {
-      this.#read(entry, bytes, position)
+      const evidence = this.#read(entry, bytes, position)
+      // What the storage answered is a document of its own, named by the tombstone.
+      if (evidence) await this.#rooms.documents.read({ chain: controlChain, seq, hash: evidence, size: null })
     } catch (error) {
       if (!(error instanceof MalformedError)) throw error
       this.#add(entry, { code: "MALFORMED_DOCUMENT", severity: "malformed", detail: error.message })
     }
   }
 
-  #read(entry: EventEntry, bytes: Uint8Array, position: ReplayPosition): void {
+  // Answers the hash of a further document, where there is one.
+  #read(entry: EventEntry, bytes: Uint8Array, position: ReplayPosition): string | null | void {
     switch (entry.kind) {
       case "genesis":
         return this.#readGenesis(entry, parseNote(bytes))
@@ -176,12 +179,13 @@ export class ControlChain {
     else coverage.addGap(gap, entry.seq)
   }
 
-  #readTombstone(entry: EventEntry, note: Note, leaf: number): void {
+  #readTombstone(entry: EventEntry, note: Note, leaf: number): string | null {
     const tombstone = parseTombstone(note.text)
     const { erasures, holds, policies } = this.#rooms
     this.#checkOrigin(entry, tombstone.origin)
     const context = { policy: policies.inForce, holds: holds.active, logKeys: this.#signers(), leaf }
     erasures.add(tombstone, note, entry, context)
+    return tombstone.done?.evidence ?? null
   }
 
   #readHold(entry: EventEntry, note: Note): void {

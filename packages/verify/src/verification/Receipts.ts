@@ -67,13 +67,13 @@ const witnessTimes = (
   note: Note,
   head: { readonly size: number; readonly key: string },
   source: Pick<ReceiptSource, "findings" | "verifySignature" | "witnesses" | "witnessPolicy">
-): Map<VerifierKey, number> => {
+): { readonly bad: boolean; readonly times: Map<VerifierKey, number> } => {
   const { bad, timestamps } = verifyNote(note, source.witnesses, source.verifySignature)
   for (const key of bad) {
     const detail = `the cosignature of ${key.name} is invalid`
     source.findings.add({ code: "BAD_SIGNATURE", question: "anchoring", detail, key: head.key })
   }
-  return new Map([...timestamps].map(([key, seconds]) => [key, seconds * 1000]))
+  return { bad: bad.length > 0, times: new Map([...timestamps].map(([key, seconds]) => [key, seconds * 1000])) }
 }
 
 class Reading implements Receipts {
@@ -157,20 +157,20 @@ class Reading implements Receipts {
     const note = parseNote(whole)
     const { size } = head.checkpoint
     if (note.text !== head.note.text) throw new MalformedError("cosignature", "more than signature lines")
-    if (this.#addTimes(note, { size, key }) === 0) {
+    if (this.#addTimes(note, { size, key }) === "unknown") {
       const names = note.signatures.map(({ name }) => name).join(", ")
       const detail = `the cosignature is of ${names}, whose key was not given`
       this.untrusted.push({ code: "ANCHOR_UNTRUSTED", detail, key })
     }
   }
 
-  // Keeps the earliest time of each witness; answers how many witnesses signed this note.
-  #addTimes(note: Note, head: { readonly size: number; readonly key: string }): number {
-    const times = witnessTimes(note, head, this.#source)
+  // Keeps the earliest time of each witness; says whether one that is known has a line on this note, good or bad.
+  #addTimes(note: Note, head: { readonly size: number; readonly key: string }): "known" | "unknown" {
+    const { bad, times } = witnessTimes(note, head, this.#source)
     const known = this.#cosigned.get(head.size) ?? { key: head.key, times: new Map<VerifierKey, number>() }
     for (const [witness, time] of times) known.times.set(witness, Math.min(time, known.times.get(witness) ?? time))
     if (times.size > 0) this.#cosigned.set(head.size, known)
-    return times.size
+    return bad || times.size > 0 ? "known" : "unknown"
   }
 
   // The receipt of a bucket or a webhook: the archive's own word about what it sent.

@@ -5,7 +5,7 @@
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import * as Base64 from "../Base64.ts"
 import * as Bytes from "../Bytes.ts"
-import { type Entry, parseEntry } from "../Entry.ts"
+import { type Entry, type ObjectEntry, parseEntry } from "../Entry.ts"
 import type { Sha256 } from "../Hash.ts"
 import { MalformedError } from "../Malformed.ts"
 import { CompactRange, leafHash } from "../Merkle.ts"
@@ -37,6 +37,8 @@ export interface ReplayRooms {
   /** Signed heads by tree size; each one's root is compared when the replay reaches it. */
   readonly heads: ReadonlyMap<number, ReadonlyArray<SignedHead>>
   readonly onEntries: (entries: number) => void
+  /** Further checks of an object entry. */
+  readonly onObject?: ((entry: ObjectEntry) => Promise<void>) | undefined
   readonly sha256: Sha256
 }
 
@@ -135,6 +137,7 @@ export class Replay {
       // A pause for each entry would cost as much as checking it: wait only for what is read.
       coverage.addObject(entry, entry.params === null ? null : await parameters.horizon(entry))
       if (entry.key !== null) await objects.add(entry)
+      if (this.#rooms.onObject !== undefined) await this.#rooms.onObject(entry)
     } else {
       // Only heartbeats look at the position; listing the heads of all chains is not free.
       const heads = entry.kind === "heartbeat" ? chains.heads() : []
