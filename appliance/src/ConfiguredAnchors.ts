@@ -47,7 +47,9 @@ const secondStore = Effect.fnUntraced(function*(directory: string) {
   )
   const [second, data] = yield* Effect.promise(() => Promise.all([realpath(directory), realpath(root)]))
   if (isWithin(second, data) || isWithin(data, second)) {
-    return yield* invalid(`it and the data directory ${data} must lie apart: whoever can change one must not have the other`)
+    return yield* invalid(
+      `it and the data directory ${data} must lie apart: whoever can change one must not have the other`
+    )
   }
   return BucketAnchor.make({ id: "bucket", store, stampsPerMinute })
 })

@@ -4,8 +4,8 @@
  */
 import { Effect, Metric } from "effect"
 import type { Anchor, AnchorCategory, AnchorError, ReceiptFacts } from "./Anchor.ts"
-import { renewalMs } from "./AnchorSchedule.ts"
 import type { AnchoredLedger } from "./AnchoredLedger.ts"
+import { renewalMs } from "./AnchorSchedule.ts"
 
 const debt = Metric.gauge("rainlogs_anchor_debt_seconds", {
   description: "Age of a ledger's oldest entry without a trusted time, s; 0 when none waits"

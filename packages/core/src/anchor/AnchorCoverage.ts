@@ -46,8 +46,7 @@ const mostEvents = 1_000
 export const makeCoverage = (store: LedgerStore["Service"], objects: ObjectStore["Service"]) => {
   const readDocument = <A>(ledger: LedgerOf, sha256: string, parse: (bytes: Uint8Array) => A) => {
     const key = ledgerKey(ledger.origin, eventPath(sha256))
-    const corrupt = (detail: string) =>
-      new StorageError({ operation: "getBytes", key, category: "corrupt", detail })
+    const corrupt = (detail: string) => new StorageError({ operation: "getBytes", key, category: "corrupt", detail })
     return objects.getBytes(key).pipe(
       Effect.catchTag("ObjectMissing", () => Effect.fail(corrupt("an appended document is missing"))),
       Effect.flatMap((bytes) => Effect.try({ try: () => parse(bytes), catch: (error) => corrupt(String(error)) }))

@@ -36,13 +36,16 @@ const categoryOf = (status: number): AnchorCategory => {
 }
 
 const describe = (status: number): string => {
-  if (status >= 300 && status < 400) return `it answers ${status}, a redirect, which is not followed: configure the final URL`
+  if (status >= 300 && status < 400) {
+    return `it answers ${status}, a redirect, which is not followed: configure the final URL`
+  }
   return `it answers ${status}`
 }
 
 /** The machine name of a network failure (`ECONNREFUSED`, `CERT_HAS_EXPIRED`), never its text. */
 const causeCode = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause && typeof cause.code === "string" && /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)
+  cause instanceof Error && "code" in cause && typeof cause.code === "string" &&
+    /^[A-Z][A-Z0-9_]{1,60}$/.test(cause.code)
     ? cause.code
     : "no reason given"
 

@@ -55,7 +55,10 @@ export const parseAuthorities = Effect.fnUntraced(function*(
     if (fault !== undefined) return yield* invalid(name, `"${rest}" is not ${fault}`)
     const id = given ?? nameOf(rest)
     if (authorities.has(id)) {
-      return yield* invalid(name, `two authorities are named "${id}": give them names, as in first=https://…, second=https://…`)
+      return yield* invalid(
+        name,
+        `two authorities are named "${id}": give them names, as in first=https://…, second=https://…`
+      )
     }
     authorities.set(id, rest)
   }
@@ -114,7 +117,8 @@ const webhookSettings = Effect.fnUntraced(function*(
   if (fault !== undefined) return yield* invalid("RAINLOGS_ANCHOR_WEBHOOK_URL", `it is not ${fault}`)
   const bytes = Option.isNone(secret) ? null : parseSecret(Redacted.value(secret.value))
   if (bytes === null) {
-    const detail = "RAINLOGS_ANCHOR_WEBHOOK_URL needs it: whsec_ and 24 to 64 random bytes in base64, for example from " +
+    const detail =
+      "RAINLOGS_ANCHOR_WEBHOOK_URL needs it: whsec_ and 24 to 64 random bytes in base64, for example from " +
       "echo whsec_$(openssl rand -base64 32)"
     return yield* invalid("RAINLOGS_ANCHOR_WEBHOOK_SECRET", detail)
   }

@@ -4,11 +4,18 @@
  */
 import { Effect, Semaphore } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
-import { ceiling, defaultBackoff } from "../resilience/Backoff.ts"
 import type { LedgerOf, LedgerStore } from "../ledger/LedgerStore.ts"
+import { ceiling, defaultBackoff } from "../resilience/Backoff.ts"
 import type { StorageError } from "../storage/ObjectStore.ts"
 import { type Anchor, isTrusted, type ReceiptFacts } from "./Anchor.ts"
-import { type Coverage, defaultPace, type KnownPace, type makeCoverage, noCoverage, trustedSize } from "./AnchorCoverage.ts"
+import {
+  type Coverage,
+  defaultPace,
+  type KnownPace,
+  type makeCoverage,
+  noCoverage,
+  trustedSize
+} from "./AnchorCoverage.ts"
 import { type Due, type LastReceipt, nextDue, owedSince, type Unseen } from "./AnchorSchedule.ts"
 
 const nothing: Unseen = { any: null, entry: null }

@@ -76,7 +76,8 @@ export const makeStamper = (objects: ObjectStore["Service"], events: LedgerEvent
     return yield* new AnchorError({
       anchor: anchor.id,
       category: "untrusted",
-      detail: `its clock is ${seconds} s ${direction} this machine's: check the time of this machine, then of the anchor`,
+      detail:
+        `its clock is ${seconds} s ${direction} this machine's: check the time of this machine, then of the anchor`,
       retryAfterMs: null
     })
   })

@@ -2,8 +2,8 @@
  * The event documents the ledger writes about itself (ledger format §3), from the domain's own types. The texts of
  * genesis and policy become signed notes; heartbeat and gap are stored as they are.
  */
-import { encode } from "@rainlogs/verify/Ascii"
 import { type Anchored, printAnchored } from "@rainlogs/verify/Anchored"
+import { encode } from "@rainlogs/verify/Ascii"
 import { controlChain } from "@rainlogs/verify/Chain"
 import { anchorSource, type Gap, heartbeatSource, printGap } from "@rainlogs/verify/Gap"
 import { printGenesis } from "@rainlogs/verify/Genesis"

@@ -64,7 +64,11 @@ describe("an anchoring process killed at any step, then started again", () => {
             assert.strictEqual(one.receipt, Hex.encode(sha256(world.file(receiptPath(one))!)), what)
           }
           const gaps = gapsOf(world).filter(({ source }) => source === anchorSource)
-          assert.deepStrictEqual(gaps.map(({ from, to }) => ({ from, to })), [{ from: start, to: anchored[0]!.time }], what)
+          assert.deepStrictEqual(
+            gaps.map(({ from, to }) => ({ from, to })),
+            [{ from: start, to: anchored[0]!.time }],
+            what
+          )
           const { findings, verdict } = yield* world.report
           assert.strictEqual(verdict.integrity, "PASS", `${what}: ${JSON.stringify(findings)}`)
           assert.strictEqual(world.rows.of(ledger.origin)[0]?.entry.time, start, what)

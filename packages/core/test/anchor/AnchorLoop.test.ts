@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
+import { receiptPath } from "@rainlogs/verify/Anchored"
 import { anchorSource } from "@rainlogs/verify/Gap"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
-import { receiptPath } from "@rainlogs/verify/Anchored"
 import { checkpointArchivePath } from "@rainlogs/verify/Layout"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
@@ -73,40 +73,44 @@ describe("the anchor loop", () => {
       assert.strictEqual(verdict.anchoring, "PASS", JSON.stringify(findings))
     }), 60_000)
 
-  it.effect("an outage longer than the lag is declared, and archiving and publishing went on meanwhile", () =>
-    Effect.gen(function*() {
-      const world = yield* ledgerWorld
-      const tsa = new FakeAnchor("tsa")
-      yield* TestClock.setTime(start)
-      yield* Effect.gen(function*() {
-        const { status } = yield* AnchorLoop
-        yield* pass(5 * minute)
-        assert.strictEqual(anchoredOf(world).length, 1)
-        tsa.failure = { category: "transient", retryAfterMs: null }
-        world.rows.appendWindow(origin, 0, start + 6 * minute)
-        yield* pass(4 * hour, minute)
-        const during = yield* status
-        assert.isAbove(during.trustedDebtMs ?? 0, 3 * hour)
-        assert.strictEqual(during.anchors[0]?.overdue, 1)
-        assert.strictEqual(during.anchors[0]?.lastFailure?.category, "transient")
-        assert.isAtLeast(world.paths("checkpoint.d/").length, 4)
-        tsa.failure = null
-        yield* pass(20 * minute)
-        const after = yield* status
-        assert.strictEqual(after.anchors[0]?.overdue, 0)
-        assert.strictEqual(after.anchors[0]?.lastFailure, null)
-      }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
-      const [gap, ...more] = gapsOf(world).filter(({ source }) => source === anchorSource)
-      assert.strictEqual(more.length, 0)
-      const late = anchoredOf(world)[1]
-      assert.strictEqual(gap?.to, late?.time)
-      assert.isAtMost(gap?.from ?? Infinity, start + 6 * minute)
-      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
-      assert.strictEqual(verdict.anchoring, "INCONCLUSIVE", JSON.stringify(findings))
-      assert.include(findings.map(({ code }) => code), "ANCHOR_LATE")
-      // Five failures in a row open the circuit: then only a probe every five minutes.
-      assert.isAtMost(tsa.attempts, 4 * 12 + 20)
-    }), 60_000)
+  it.effect(
+    "an outage longer than the lag is declared, and archiving and publishing went on meanwhile",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* ledgerWorld
+        const tsa = new FakeAnchor("tsa")
+        yield* TestClock.setTime(start)
+        yield* Effect.gen(function*() {
+          const { status } = yield* AnchorLoop
+          yield* pass(5 * minute)
+          assert.strictEqual(anchoredOf(world).length, 1)
+          tsa.failure = { category: "transient", retryAfterMs: null }
+          world.rows.appendWindow(origin, 0, start + 6 * minute)
+          yield* pass(4 * hour, minute)
+          const during = yield* status
+          assert.isAbove(during.trustedDebtMs ?? 0, 3 * hour)
+          assert.strictEqual(during.anchors[0]?.overdue, 1)
+          assert.strictEqual(during.anchors[0]?.lastFailure?.category, "transient")
+          assert.isAtLeast(world.paths("checkpoint.d/").length, 4)
+          tsa.failure = null
+          yield* pass(20 * minute)
+          const after = yield* status
+          assert.strictEqual(after.anchors[0]?.overdue, 0)
+          assert.strictEqual(after.anchors[0]?.lastFailure, null)
+        }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
+        const [gap, ...more] = gapsOf(world).filter(({ source }) => source === anchorSource)
+        assert.strictEqual(more.length, 0)
+        const late = anchoredOf(world)[1]
+        assert.strictEqual(gap?.to, late?.time)
+        assert.isAtMost(gap?.from ?? Infinity, start + 6 * minute)
+        const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+        assert.strictEqual(verdict.anchoring, "INCONCLUSIVE", JSON.stringify(findings))
+        assert.include(findings.map(({ code }) => code), "ANCHOR_LATE")
+        // Five failures in a row open the circuit: then only a probe every five minutes.
+        assert.isAtMost(tsa.attempts, 4 * 12 + 20)
+      }),
+    60_000
+  )
 
   it.effect("one anchor that hangs holds up nobody else", () =>
     Effect.gen(function*() {
@@ -154,40 +158,48 @@ describe("the anchor loop", () => {
       assert.deepStrictEqual(world.paths("anchor/"), [])
     }))
 
-  it.effect("a receipt about to expire is renewed on an idle ledger, once a day until the certificate is a new one", () =>
-    Effect.gen(function*() {
-      const world = yield* ledgerWorld
-      const tsa = new FakeAnchor("tsa")
-      yield* TestClock.setTime(start)
-      tsa.expires = start + 40 * day
-      const process = anchoring(world, [tsa.anchor], hour)
-      yield* openWith(world, { heartbeatEpochMs: 400 * day, anchorLagMs: 300 * day })
-      yield* pass(8 * day, hour).pipe(Effect.provide(process, { local: true }))
-      assert.strictEqual(tsa.stamped.length, 1)
-      // Another process learns from the stored receipt when it expires.
-      yield* Effect.gen(function*() {
-        yield* pass(4.5 * day, hour)
-        assert.deepStrictEqual(tsa.stamped.map(({ size }) => size), [2, 3, 4, 5])
-        tsa.expires = start + 100 * day
-        yield* pass(10 * day, hour)
-        assert.strictEqual(tsa.stamped.length, 5)
-      }).pipe(Effect.provide(process, { local: true }))
-    }), 60_000)
+  it.effect(
+    "a receipt about to expire is renewed on an idle ledger, once a day until the certificate is a new one",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* ledgerWorld
+        const tsa = new FakeAnchor("tsa")
+        yield* TestClock.setTime(start)
+        tsa.expires = start + 40 * day
+        const process = anchoring(world, [tsa.anchor], hour)
+        yield* openWith(world, { heartbeatEpochMs: 400 * day, anchorLagMs: 300 * day })
+        yield* pass(8 * day, hour).pipe(Effect.provide(process, { local: true }))
+        assert.strictEqual(tsa.stamped.length, 1)
+        // Another process learns from the stored receipt when it expires.
+        yield* Effect.gen(function*() {
+          yield* pass(4.5 * day, hour)
+          assert.deepStrictEqual(tsa.stamped.map(({ size }) => size), [2, 3, 4, 5])
+          tsa.expires = start + 100 * day
+          yield* pass(10 * day, hour)
+          assert.strictEqual(tsa.stamped.length, 5)
+        }).pipe(Effect.provide(process, { local: true }))
+      }),
+    60_000
+  )
 
-  it.effect("where no heartbeat comes within the lag, the anchors' own events are stamped in time too", () =>
-    Effect.gen(function*() {
-      const world = yield* ledgerWorld
-      const tsa = new FakeAnchor("tsa")
-      yield* TestClock.setTime(start)
-      yield* openWith(world, { heartbeatEpochMs: 10 * day, anchorLagMs: 2 * hour })
-      yield* pass(day, minute).pipe(Effect.provide(anchoring(world, [tsa.anchor], minute), { local: true }))
-      assert.isAtLeast(tsa.stamped.length, 15)
-      assert.isAtMost(tsa.stamped.length, 17)
-      for (const { entry, row } of world.rows.of(origin)) {
-        const over = tsa.stamped.find(({ size }) => size > row.leafIndex)
-        if (entry.time < start + 21 * hour) assert.isAtMost(over?.time ?? Infinity, entry.time + 2 * hour)
-      }
-    }), 60_000)
+  it.effect(
+    "where no heartbeat comes within the lag, the anchors' own events are stamped in time too",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* ledgerWorld
+        const tsa = new FakeAnchor("tsa")
+        yield* TestClock.setTime(start)
+        yield* openWith(world, { heartbeatEpochMs: 10 * day, anchorLagMs: 2 * hour })
+        yield* pass(day, minute).pipe(Effect.provide(anchoring(world, [tsa.anchor], minute), { local: true }))
+        assert.isAtLeast(tsa.stamped.length, 15)
+        assert.isAtMost(tsa.stamped.length, 17)
+        for (const { entry, row } of world.rows.of(origin)) {
+          const over = tsa.stamped.find(({ size }) => size > row.leafIndex)
+          if (entry.time < start + 21 * hour) assert.isAtMost(over?.time ?? Infinity, entry.time + 2 * hour)
+        }
+      }),
+    60_000
+  )
 
   it.effect("many ledgers: no more stamps a minute than the anchor allows, the longest debt first", () =>
     Effect.gen(function*() {
@@ -214,22 +226,26 @@ describe("the anchor loop", () => {
       }
     }))
 
-  it.effect("an anchor that keeps another checkpoint of a size is asked again an hour later, and said to equivocate", () =>
-    Effect.gen(function*() {
-      const world = yield* ledgerWorld
-      const bucket = new FakeAnchor("bucket", "bucket")
-      bucket.failure = { category: "equivocation", retryAfterMs: null }
-      yield* TestClock.setTime(start)
-      const lines: Array<string> = []
-      const logger = Logger.make(({ message }) => void lines.push(String(message)))
-      yield* pass(2 * hour, minute).pipe(
-        Effect.provide(anchoring(world, [bucket.anchor]), { local: true }),
-        Effect.provide(Logger.layer([logger]))
-      )
-      assert.isAtLeast(bucket.attempts, 2)
-      assert.isAtMost(bucket.attempts, 3)
-      assert.strictEqual(lines.filter((line) => line.includes("EQUIVOCATION")).length, bucket.attempts)
-    }), 60_000)
+  it.effect(
+    "an anchor that keeps another checkpoint of a size is asked again an hour later, and said to equivocate",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* ledgerWorld
+        const bucket = new FakeAnchor("bucket", "bucket")
+        bucket.failure = { category: "equivocation", retryAfterMs: null }
+        yield* TestClock.setTime(start)
+        const lines: Array<string> = []
+        const logger = Logger.make(({ message }) => void lines.push(String(message)))
+        yield* pass(2 * hour, minute).pipe(
+          Effect.provide(anchoring(world, [bucket.anchor]), { local: true }),
+          Effect.provide(Logger.layer([logger]))
+        )
+        assert.isAtLeast(bucket.attempts, 2)
+        assert.isAtMost(bucket.attempts, 3)
+        assert.strictEqual(lines.filter((line) => line.includes("EQUIVOCATION")).length, bucket.attempts)
+      }),
+    60_000
+  )
 
   it.effect("two processes at once leave one receipt and one event for a checkpoint", () =>
     Effect.gen(function*() {

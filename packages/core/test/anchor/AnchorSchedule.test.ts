@@ -1,5 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { lateStretch, nextDue, owedSince, paceOf, renewalIntervalMs, renewalMs } from "../../src/anchor/AnchorSchedule.ts"
+import {
+  lateStretch,
+  nextDue,
+  owedSince,
+  paceOf,
+  renewalIntervalMs,
+  renewalMs
+} from "../../src/anchor/AnchorSchedule.ts"
 import { commonDigits } from "../../src/anchor/Stamper.ts"
 
 const hour = 3_600_000
@@ -31,8 +38,7 @@ describe("when a stamp is due", () => {
 
   it("a month before a receipt expires, but not more than once a day", () => {
     const expires = 100 * 24 * hour
-    const due = (time: number) =>
-      nextDue({ unseen: none, last: { size: 4, time, expires }, trusted: true }, pace)?.at
+    const due = (time: number) => nextDue({ unseen: none, last: { size: 4, time, expires }, trusted: true }, pace)?.at
     assert.strictEqual(due(0), expires - renewalMs)
     assert.strictEqual(due(expires - 5 * hour), expires - 5 * hour + renewalIntervalMs)
   })

@@ -23,31 +23,33 @@ export interface Received {
 /** A server for the time of a scope; `answer` is called when a request is complete. */
 export const server = (answer: (response: ServerResponse, request: Received) => void) =>
   Effect.acquireRelease(
-    Effect.callback<{ readonly url: string; readonly received: Array<Received>; readonly stop: () => void }>((resume) => {
-      const received: Array<Received> = []
-      const http = createServer((request, response) => {
-        const parts: Array<Buffer> = []
-        request.on("data", (part) => parts.push(part))
-        request.on("end", () => {
-          const { headers, method = "", url: path = "" } = request
-          const one = { method, path, headers, body: Buffer.concat(parts) }
-          received.push(one)
-          answer(response, one)
+    Effect.callback<{ readonly url: string; readonly received: Array<Received>; readonly stop: () => void }>(
+      (resume) => {
+        const received: Array<Received> = []
+        const http = createServer((request, response) => {
+          const parts: Array<Buffer> = []
+          request.on("data", (part) => parts.push(part))
+          request.on("end", () => {
+            const { headers, method = "", url: path = "" } = request
+            const one = { method, path, headers, body: Buffer.concat(parts) }
+            received.push(one)
+            answer(response, one)
+          })
         })
-      })
-      http.listen(0, "127.0.0.1", () => {
-        const address = http.address()
-        const port = typeof address === "object" && address !== null ? address.port : 0
-        resume(Effect.succeed({
-          url: `http://127.0.0.1:${port}/`,
-          received,
-          stop: () => {
-            http.close()
-            http.closeAllConnections()
-          }
-        }))
-      })
-    }),
+        http.listen(0, "127.0.0.1", () => {
+          const address = http.address()
+          const port = typeof address === "object" && address !== null ? address.port : 0
+          resume(Effect.succeed({
+            url: `http://127.0.0.1:${port}/`,
+            received,
+            stop: () => {
+              http.close()
+              http.closeAllConnections()
+            }
+          }))
+        })
+      }
+    ),
     ({ stop }) => Effect.sync(stop)
   )
 

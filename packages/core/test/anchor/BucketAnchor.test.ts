@@ -4,8 +4,8 @@ import * as Hex from "@rainlogs/verify/Hex"
 import { checkpointArchiveKey } from "@rainlogs/verify/Layout"
 import { Effect } from "effect"
 import * as BucketAnchor from "../../src/anchor/BucketAnchor.ts"
-import * as ObjectStoreFileSystem from "../../src/storage/ObjectStoreFileSystem.ts"
 import { ObjectStore, StorageError } from "../../src/storage/ObjectStore.ts"
+import * as ObjectStoreFileSystem from "../../src/storage/ObjectStoreFileSystem.ts"
 import { memoryObjects } from "../ledger/MemoryObjects.ts"
 import { temporaryDirectory } from "../storage/TemporaryDirectory.ts"
 import { request } from "./AnchorServers.ts"
@@ -53,7 +53,9 @@ it.effect("what fails in the store is told by its category", () =>
         ...memoryObjects(new Map(), (_, call) => call),
         putBytes: (key) => Effect.fail(new StorageError({ operation: "putBytes", key, category: stored, detail: "no" }))
       })
-      const error = yield* Effect.flip(BucketAnchor.make({ id: "second", store, stampsPerMinute: 60 }).stamp(request(3)))
+      const error = yield* Effect.flip(
+        BucketAnchor.make({ id: "second", store, stampsPerMinute: 60 }).stamp(request(3))
+      )
       assert.strictEqual(error.category, expected)
     }
   }))

@@ -32,7 +32,9 @@ export class FakeAnchor {
         Effect.gen({ self: this }, function*() {
           this.attempts += 1
           if (this.hangs) return yield* Effect.never
-          if (this.failure !== null) return yield* new AnchorError({ anchor: id, detail: "told to fail", ...this.failure })
+          if (this.failure !== null) {
+            return yield* new AnchorError({ anchor: id, detail: "told to fail", ...this.failure })
+          }
           const time = (yield* Clock.currentTimeMillis) + this.skewMs
           this.stamped.push({ origin: request.origin, size: request.size, time })
           const bytes = this.#receipt(request, time, this.#nonce++)

@@ -56,7 +56,21 @@ export class LocalAuthority {
     writeFileSync(join(directory, "tsa.cnf"), configuration(directory))
     await openssl("req", ...ecKey, "-keyout", "ca.key", "-out", "ca.csr", "-subj", "/CN=Test TSA Root")
     const signing = ["-extfile", "tsa.cnf"]
-    await openssl("x509", "-req", "-in", "ca.csr", "-signkey", "ca.key", "-days", "3650", "-out", "ca.crt", ...signing, "-extensions", "ca")
+    await openssl(
+      "x509",
+      "-req",
+      "-in",
+      "ca.csr",
+      "-signkey",
+      "ca.key",
+      "-days",
+      "3650",
+      "-out",
+      "ca.crt",
+      ...signing,
+      "-extensions",
+      "ca"
+    )
     await openssl("req", ...ecKey, "-keyout", "tsa.key", "-out", "tsa.csr", "-subj", "/CN=Test TSA")
     const issued = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", String(days), "-out", "tsa.crt"]
     await openssl("x509", "-req", "-in", "tsa.csr", ...issued, ...signing, "-extensions", "v3")
@@ -74,7 +88,14 @@ export class LocalAuthority {
       const name = join(this.directory, String(this.#count++))
       writeFileSync(`${name}.tsq`, query)
       await run("openssl", [
-        "ts", "-reply", "-config", join(this.directory, "tsa.cnf"), "-queryfile", `${name}.tsq`, "-out", `${name}.tsr`
+        "ts",
+        "-reply",
+        "-config",
+        join(this.directory, "tsa.cnf"),
+        "-queryfile",
+        `${name}.tsq`,
+        "-out",
+        `${name}.tsr`
       ])
       return readFileSync(`${name}.tsr`)
     })
@@ -92,7 +113,14 @@ export class LocalAuthority {
   /** What `openssl ts -verify` says of an answer about a file; rejects when it does not accept it. */
   async verify(receipt: string, data: string): Promise<string> {
     const { stdout, stderr } = await run("openssl", [
-      "ts", "-verify", "-in", receipt, "-data", data, "-CAfile", join(this.directory, "ca.crt")
+      "ts",
+      "-verify",
+      "-in",
+      receipt,
+      "-data",
+      data,
+      "-CAfile",
+      join(this.directory, "ca.crt")
     ])
     return stdout + stderr
   }

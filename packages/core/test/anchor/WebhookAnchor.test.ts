@@ -1,4 +1,4 @@
-import { assert, describe, layer, it as plain } from "@effect/vitest"
+import { assert, describe, it as plain, layer } from "@effect/vitest"
 import * as Base64 from "@rainlogs/verify/Base64"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"

@@ -127,7 +127,7 @@ export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service
               documentSha256: entry.object,
               time: entry.time,
               seq: entry.seq
-            })).reverse()
+            })).toReversed()
           )
         )
       )),

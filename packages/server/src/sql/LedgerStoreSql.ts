@@ -123,10 +123,12 @@ const make = Effect.gen(function*() {
         WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} AND seq < ${before}
         ORDER BY seq DESC LIMIT ${eventPageSize}`).pipe(
         inCustomer(sql, "LedgerStore.events", ledger.customer),
-        Effect.map((page) => [
-          page,
-          page.length < eventPageSize ? Option.none<number>() : Option.fromNullishOr(page.at(-1)?.seq)
-        ] as const)
+        Effect.map((page) =>
+          [
+            page,
+            page.length < eventPageSize ? Option.none<number>() : Option.fromNullishOr(page.at(-1)?.seq)
+          ] as const
+        )
       ))
 
   /**

@@ -2,6 +2,7 @@
  * The API on the real ports: PostgreSQL, file-system store, ledger, sealer and opener.
  */
 import { assert, layer } from "@effect/vitest"
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { Opener } from "@rainlogs/core/archive/Opener"
 import { Planner } from "@rainlogs/core/archive/Planner"
@@ -11,7 +12,6 @@ import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
 import { emptyObject, type LogObject } from "@rainlogs/core/domain/LogObject"
-import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"

@@ -348,7 +348,14 @@ layer(Live)("the API through its typed client", (it) => {
       const none = yield* anybody.health()
       assert.strictEqual(none.status, "ok")
       assert.deepStrictEqual(none.anchors, { configured: 0, failing: 0, overdueLedgers: 0, trustedDebtMs: null })
-      const anchor = { id: "tsa-example", type: "rfc3161", ledgers: 1, lastTime: 1, longestDebtMs: 9, expires: null } as const
+      const anchor = {
+        id: "tsa-example",
+        type: "rfc3161",
+        ledgers: 1,
+        lastTime: 1,
+        longestDebtMs: 9,
+        expires: null
+      } as const
       state.anchoring = {
         anchors: [
           { ...anchor, overdue: 1, lastFailure: { category: "untrusted", detail: "no root" } },
