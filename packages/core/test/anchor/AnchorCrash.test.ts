@@ -90,6 +90,7 @@ describe("an anchoring process killed at any step, then started again", () => {
       for (let index = 0; index < 20; index++) world.rows.appendWindow(ledger.origin, index, start + 3 * hour)
       world.rows.publishing = false
       world.faults.restart()
+      yield* pass(minute).pipe(Effect.provide(anchoring(world, []), { local: true }))
       yield* run(world, tsa)
       assert.strictEqual(orphan, receiptPath(anchoredOf(world)[0]!))
     }))

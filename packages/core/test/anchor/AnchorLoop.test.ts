@@ -4,7 +4,7 @@ import { anchorSource } from "@rainlogs/verify/Gap"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
 import { checkpointArchivePath } from "@rainlogs/verify/Layout"
-import { Effect, Logger } from "effect"
+import { Clock, Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { AnchorLoop } from "../../src/anchor/AnchorLoop.ts"
 import { makeOrigin } from "../../src/domain/Customer.ts"
@@ -205,22 +205,27 @@ describe("the anchor loop", () => {
     Effect.gen(function*() {
       const world = yield* ledgerWorld
       const tsa = new FakeAnchor("tsa", "rfc3161", 2)
-      tsa.failure = { category: "throttled", retryAfterMs: minute }
       yield* TestClock.setTime(start)
       const many = Array.from({ length: 6 }, (_, index) => {
         const customer = CustomerId.make(`6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f1${index}`)
         return { customer, origin: makeOrigin("archive.example.eu", customer) }
       })
+      world.rows.ledgers = many
       yield* Effect.gen(function*() {
-        // The later in the list, the older.
-        for (let count = 1; count <= many.length; count++) {
-          world.rows.ledgers = many.slice(-count)
-          yield* pass(2 * minute)
+        yield* pass(10 * minute)
+        assert.sameMembers(tsa.stamped.map(({ origin }) => origin), many.map(({ origin }) => origin))
+        tsa.failure = { category: "throttled", retryAfterMs: minute }
+        // The later in the list, the older its entry.
+        for (const { origin } of many.toReversed()) {
+          yield* pass(7 * minute)
+          world.rows.appendWindow(origin, 0, yield* Clock.currentTimeMillis)
         }
+        yield* pass(5 * minute)
         tsa.failure = null
         yield* pass(10 * minute)
       }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
-      assert.deepStrictEqual(tsa.stamped.map(({ origin }) => origin), many.map(({ origin }) => origin).toReversed())
+      const second = tsa.stamped.slice(many.length).map(({ origin }) => origin)
+      assert.deepStrictEqual(second, many.map(({ origin }) => origin).toReversed())
       for (const [index, { time }] of tsa.stamped.entries()) {
         assert.isAbove((tsa.stamped[index + 2]?.time ?? Infinity) - time, minute)
       }
