@@ -8,6 +8,7 @@ import type { ObjectEntry } from "./Entry.ts"
 import { type Sha256, sha256 as javaScriptSha256 } from "./Hash.ts"
 import { checkpointKey, eventPath } from "./Layout.ts"
 import { type Report, reportSchema, verdictOf } from "./Report.ts"
+import type { Certificate } from "./timestamp/Certificate.ts"
 import { Anchoring, type Freshness } from "./verification/Anchoring.ts"
 import { ChainReplay } from "./verification/ChainReplay.ts"
 import {
@@ -42,7 +43,7 @@ import { Objects } from "./verification/Objects.ts"
 import { Parameters } from "./verification/Parameters.ts"
 import { type PinnedCheckpoint, readPinnedHeads, reportBeyond } from "./verification/PinnedHeads.ts"
 import { Policies } from "./verification/Policies.ts"
-import { type JudgeTimestamp, readReceipts } from "./verification/Receipts.ts"
+import { readReceipts } from "./verification/Receipts.ts"
 import { Replay } from "./verification/Replay.ts"
 import { inScope, type Scope } from "./verification/Scope.ts"
 import type { VerifierKey } from "./VerifierKey.ts"
@@ -66,8 +67,8 @@ export interface VerifyOptions {
   readonly keys: ReadonlyArray<VerifierKey>
   /** Witnesses and how many of them must agree; their keys need not be given again. */
   readonly witnessPolicy?: WitnessPolicy
-  /** Judges RFC 3161 tokens, from roots the caller trusts; without it none is trusted. */
-  readonly judgeTimestamp?: JudgeTimestamp
+  /** Certificates of the roots of trusted timestamp authorities (RFC 3161). */
+  readonly timestampRoots?: ReadonlyArray<Certificate>
   /** Checkpoints kept or received from elsewhere: the archive must still contain what they sign. */
   readonly pinned?: ReadonlyArray<PinnedCheckpoint>
   /** Signed changes of keys from outside the archive, for instance a published list of revoked keys. */
@@ -138,9 +139,6 @@ const keyLearner = (reader: ArchiveReader, files: LedgerFiles, logKeys: LogKeys)
   return () => learnt ??= learn()
 }
 
-const noRoots: JudgeTimestamp = () =>
-  Promise.resolve({ outcome: "untrusted", reason: "no trusted root of a timestamp authority was given (--tsa-root)" })
-
 /**
  * Verifies the ledger whose origin is the name of the log key, and everything it refers to. Rejects only when storage
  * cannot be read or no key is given; whatever is found in the archive is a finding in the report.
@@ -172,7 +170,7 @@ export const verifyArchive = async (reader: ArchiveReader, options: VerifyOption
     ...headSource,
     archived,
     served,
-    judgeTimestamp: options.judgeTimestamp ?? noRoots,
+    timestampRoots: options.timestampRoots ?? [],
     witnesses,
     witnessPolicy,
     sha256

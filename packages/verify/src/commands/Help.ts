@@ -16,6 +16,7 @@ Usage
 What to trust
   --key VKEY             a verifier key, <name>+<id>+<base64>, obtained from somewhere else than the archive. The log's
                          key (type 1) chooses the ledger. Further ones: its clock, and witnesses (type 4)
+  --tsa-root FILE        root certificate of a trusted timestamp authority (RFC 3161), PEM or DER. May be repeated
   --policy FILE          witnesses and how many must have cosigned (C2SP tlog-policy)
   --pin FILE             a checkpoint kept from before; the archive must still contain it. May be repeated
   --key-changes FILE     a signed change of the log's keys, with its list of revoked keys. May be repeated

@@ -2,6 +2,7 @@
  * Reads from the command line what is trusted: keys, witnesses, roots of timestamp authorities, kept checkpoints.
  */
 import { MalformedError } from "../Malformed.ts"
+import { type Certificate, parseCertificates } from "../timestamp/Certificate.ts"
 import type { VerifyOptions } from "../VerifyArchive.ts"
 import { parseWitnessPolicy } from "../WitnessPolicy.ts"
 import { parseDuration, parseKey, parseMoment, readSmallFile, UsageError } from "./CommandLine.ts"
@@ -10,6 +11,7 @@ import { parseDuration, parseKey, parseMoment, readSmallFile, UsageError } from 
 export const trustOptions = {
   key: { type: "string", multiple: true },
   policy: { type: "string" },
+  "tsa-root": { type: "string", multiple: true },
   pin: { type: "string", multiple: true },
   "key-changes": { type: "string", multiple: true },
   "as-of": { type: "string" },
@@ -20,6 +22,7 @@ export const trustOptions = {
 export interface TrustValues {
   readonly key?: Array<string> | undefined
   readonly policy?: string | undefined
+  readonly "tsa-root"?: Array<string> | undefined
   readonly pin?: Array<string> | undefined
   readonly "key-changes"?: Array<string> | undefined
   readonly "as-of"?: string | undefined
@@ -39,6 +42,16 @@ const readPolicy = async (path: string) => {
   }
 }
 
+const readRoots = async (path: string): Promise<Array<Certificate>> => {
+  const bytes = await readSmallFile("--tsa-root", path)
+  try {
+    return parseCertificates(bytes)
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error
+    throw new UsageError(`--tsa-root ${path}: ${error.message}; give the root certificate as PEM or DER`)
+  }
+}
+
 /** What is trusted, with files read; throws {@link UsageError}. */
 export const readTrust = async (values: TrustValues): Promise<VerifyOptions> => {
   const witnessPolicy = values.policy === undefined ? undefined : await readPolicy(values.policy)
@@ -54,11 +67,13 @@ export const readTrust = async (values: TrustValues): Promise<VerifyOptions> => 
   const keyChanges = await Promise.all(
     (values["key-changes"] ?? []).map((path) => readSmallFile("--key-changes", path))
   )
+  const timestampRoots = (await Promise.all((values["tsa-root"] ?? []).map(readRoots))).flat()
   const staleness = values["max-staleness"]
   return {
     keys,
     pinned,
     keyChanges,
+    timestampRoots,
     ...witnessPolicy === undefined ? {} : { witnessPolicy },
     ...values["as-of"] === undefined ? {} : {
       freshness: {

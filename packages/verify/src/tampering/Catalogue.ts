@@ -6,9 +6,10 @@ import { entryCases } from "./EntryCases.ts"
 import { headCases } from "./HeadCases.ts"
 import { objectCases } from "./ObjectCases.ts"
 import { type Evidence, shortfall, type TamperCase } from "./TamperCase.ts"
+import { timestampCases } from "./TimestampCases.ts"
 
 /** All cases. */
-export const catalogue: ReadonlyArray<TamperCase> = [...objectCases, ...entryCases, ...headCases]
+export const catalogue: ReadonlyArray<TamperCase> = [...objectCases, ...entryCases, ...headCases, ...timestampCases]
 
 /** What became of a case. */
 export interface CaseResult {

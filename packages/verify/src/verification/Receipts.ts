@@ -9,6 +9,8 @@ import type { Sha256 } from "../Hash.ts"
 import * as Hex from "../Hex.ts"
 import { MalformedError } from "../Malformed.ts"
 import { type Note, parseNote, printNote, verifyNote } from "../Note.ts"
+import type { Certificate } from "../timestamp/Certificate.ts"
+import { verifyTimestamp } from "../timestamp/VerifyTimestamp.ts"
 import type { VerifierKey } from "../VerifierKey.ts"
 import { quorumTime, type WitnessPolicy } from "../WitnessPolicy.ts"
 import type { SignedHead } from "./CheckpointNotes.ts"
@@ -19,14 +21,6 @@ import type { TrustedTime } from "./TrustedTimes.ts"
 /** Largest receipt that is read, bytes. */
 export const maxReceiptBytes = 1_000_000
 
-/** What an RFC 3161 response is worth as a timestamp of some bytes; `expires` in ms. */
-export type TimestampJudgement =
-  | { readonly outcome: "valid"; readonly time: number; readonly expires: number; readonly by: string }
-  | { readonly outcome: "mismatch" | "untrusted" | "invalid"; readonly reason: string }
-
-/** Judges an RFC 3161 response over the bytes whose SHA-256 is `imprint`; rejects with {@link MalformedError}. */
-export type JudgeTimestamp = (response: Uint8Array, imprint: Uint8Array) => Promise<TimestampJudgement>
-
 /** What receipts are read from and judged with. */
 export interface ReceiptSource {
   readonly reader: ArchiveReader
@@ -34,7 +28,8 @@ export interface ReceiptSource {
   readonly findings: Findings
   readonly archived: ReadonlyMap<number, SignedHead>
   readonly served: SignedHead | null
-  readonly judgeTimestamp: JudgeTimestamp
+  /** Certificates of the roots of trusted timestamp authorities. */
+  readonly timestampRoots: ReadonlyArray<Certificate>
   /** Type 4 keys of the trusted witnesses. */
   readonly witnesses: ReadonlyArray<VerifierKey>
   /** How many of them must have cosigned; any one when left out. */
@@ -132,8 +127,8 @@ class Reading implements Receipts {
   }
 
   async #addTimestamp(bytes: Uint8Array, head: SignedHead, key: string): Promise<void> {
-    const { judgeTimestamp, sha256 } = this.#source
-    const judged = await judgeTimestamp(bytes, sha256(printNote(stamped(head))))
+    const { timestampRoots: roots } = this.#source
+    const judged = await verifyTimestamp({ response: bytes, message: printNote(stamped(head)), roots })
     const { size } = head.checkpoint
     switch (judged.outcome) {
       case "valid":
@@ -143,8 +138,10 @@ class Reading implements Receipts {
         return this.#find({ code: "ANCHOR_MISMATCH", detail: judged.reason, key })
       case "invalid":
         return this.#find({ code: "ANCHOR_INVALID", detail: judged.reason, key })
-      case "untrusted":
-        this.untrusted.push({ code: "ANCHOR_UNTRUSTED", detail: judged.reason, key })
+      case "untrusted": {
+        const hint = roots.length === 0 ? "no root of a timestamp authority was given: " : ""
+        this.untrusted.push({ code: "ANCHOR_UNTRUSTED", detail: `${hint}${judged.reason}`, key })
+      }
     }
   }
 
