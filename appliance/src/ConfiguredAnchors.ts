@@ -4,15 +4,39 @@
 import { type Anchor, Anchors } from "@rainlogs/core/anchor/Anchor"
 import { AnchorSettingInvalid, anchorSettings } from "@rainlogs/core/anchor/AnchorSettings"
 import * as BucketAnchor from "@rainlogs/core/anchor/BucketAnchor"
+import * as TimestampAnchor from "@rainlogs/core/anchor/TimestampAnchor"
 import * as WebhookAnchor from "@rainlogs/core/anchor/WebhookAnchor"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import { parsePem } from "@rainlogs/verify/timestamp/Certificate"
 import { Effect, Layer } from "effect"
-import { realpath } from "node:fs/promises"
+import { readFile, realpath } from "node:fs/promises"
 import { resolve, sep } from "node:path"
 import { DataDirectory } from "./DataDirectory.ts"
 
 /** Copies a minute into the second store, and posts a minute to the webhook, at most. */
 const stampsPerMinute = 600
+
+const messageOf = (cause: unknown) => cause instanceof Error ? cause.message : String(cause)
+
+const timestamps = Effect.fnUntraced(function*(settings: {
+  readonly authorities: ReadonlyArray<{ readonly id: string; readonly url: string }>
+  readonly roots: string
+  readonly stampsPerMinute: number
+}) {
+  const invalid = (detail: string) => new AnchorSettingInvalid({ name: "RAINLOGS_TSA_ROOTS", detail })
+  const pem = yield* Effect.tryPromise({
+    try: () => readFile(settings.roots, "utf8"),
+    catch: (cause) => invalid(`it cannot be read: ${messageOf(cause)}`)
+  })
+  const roots = yield* Effect.try({
+    try: () => parsePem(pem),
+    catch: (cause) => invalid(`it holds no certificates that can be used: ${messageOf(cause)}`)
+  })
+  return yield* Effect.forEach(
+    settings.authorities,
+    ({ id, url }) => TimestampAnchor.make({ id, url, roots, stampsPerMinute: settings.stampsPerMinute })
+  )
+})
 
 const isWithin = (path: string, directory: string) => path === directory || path.startsWith(directory + sep)
 
@@ -34,10 +58,7 @@ const secondStore = Effect.fnUntraced(function*(directory: string) {
 const make = Effect.gen(function*() {
   const { directory, timestamps: authorities, webhook } = yield* anchorSettings
   const anchors: Array<Anchor> = []
-  if (authorities !== null) {
-    const detail = "this build cannot check timestamps yet"
-    return yield* new AnchorSettingInvalid({ name: "RAINLOGS_TSA_URLS", detail })
-  }
+  if (authorities !== null) anchors.push(...yield* timestamps(authorities))
   if (directory !== null) anchors.push(yield* secondStore(directory))
   if (webhook !== null) anchors.push(yield* WebhookAnchor.make({ id: "webhook", stampsPerMinute, ...webhook }))
   return anchors

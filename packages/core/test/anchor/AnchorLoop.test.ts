@@ -4,6 +4,7 @@ import { anchorSource } from "@rainlogs/verify/Gap"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
 import { checkpointArchivePath } from "@rainlogs/verify/Layout"
+import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Clock, Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { AnchorLoop } from "../../src/anchor/AnchorLoop.ts"
@@ -13,8 +14,9 @@ import { defaultPolicy, type Policy } from "../../src/domain/Policy.ts"
 import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
 import { type LedgerWorld, ledgerWorld } from "../ledger/LedgerWorld.ts"
 import { ledger } from "../ledger/MemoryLedger.ts"
+import golden from "../vectors/ledger.json" with { type: "json" }
 import { anchoredOf, anchoring, day, gapsOf, hour, minute, pass } from "./AnchorWorld.ts"
-import { FakeAnchor, judgeTimestamp } from "./FakeAnchor.ts"
+import { FakeAnchor, witnessKey } from "./FakeAnchor.ts"
 
 const { origin } = ledger
 const start = 100 * hour
@@ -47,7 +49,9 @@ describe("the anchor loop", () => {
       const beats = world.rows.of(origin).filter(({ entry }) => entry.kind === "heartbeat").length
       assert.isAtLeast(beats, 8)
       assert.isAtMost(Math.abs(anchoredOf(world).length - beats), 2)
-      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+      const { findings, verdict } = yield* world.reportWith({
+        keys: [parseVerifierKey(golden.keys.log.vkey), witnessKey]
+      })
       assert.strictEqual(verdict.anchoring, "PASS", JSON.stringify(findings))
     }), 60_000)
 
@@ -69,7 +73,9 @@ describe("the anchor loop", () => {
         const over = tsa.stamped.find(({ size }) => size > row.leafIndex)
         if (entry.time < start + 3 * hour) assert.isAtMost(over?.time ?? Infinity, entry.time + 35 * minute)
       }
-      const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+      const { findings, verdict } = yield* world.reportWith({
+        keys: [parseVerifierKey(golden.keys.log.vkey), witnessKey]
+      })
       assert.strictEqual(verdict.anchoring, "PASS", JSON.stringify(findings))
     }), 60_000)
 
@@ -103,7 +109,9 @@ describe("the anchor loop", () => {
         const late = anchoredOf(world)[1]
         assert.strictEqual(gap?.to, late?.time)
         assert.isAtMost(gap?.from ?? Infinity, start + 6 * minute)
-        const { findings, verdict } = yield* world.reportWith({ judgeTimestamp })
+        const { findings, verdict } = yield* world.reportWith({
+          keys: [parseVerifierKey(golden.keys.log.vkey), witnessKey]
+        })
         assert.strictEqual(verdict.anchoring, "INCONCLUSIVE", JSON.stringify(findings))
         assert.include(findings.map(({ code }) => code), "ANCHOR_LATE")
         // Five failures in a row open the circuit: then only a probe every five minutes.
@@ -204,7 +212,7 @@ describe("the anchor loop", () => {
   it.effect("many ledgers: no more stamps a minute than the anchor allows, the longest debt first", () =>
     Effect.gen(function*() {
       const world = yield* ledgerWorld
-      const tsa = new FakeAnchor("tsa", "rfc3161", 2)
+      const tsa = new FakeAnchor("tsa", "witness", 2)
       yield* TestClock.setTime(start)
       const many = Array.from({ length: 6 }, (_, index) => {
         const customer = CustomerId.make(`6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f1${index}`)
@@ -226,8 +234,8 @@ describe("the anchor loop", () => {
       }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }))
       const second = tsa.stamped.slice(many.length).map(({ origin }) => origin)
       assert.deepStrictEqual(second, many.map(({ origin }) => origin).toReversed())
-      for (const [index, { time }] of tsa.stamped.entries()) {
-        assert.isAbove((tsa.stamped[index + 2]?.time ?? Infinity) - time, minute)
+      for (const [index, { at }] of tsa.stamped.entries()) {
+        assert.isAbove((tsa.stamped[index + 2]?.at ?? Infinity) - at, minute)
       }
     }))
 

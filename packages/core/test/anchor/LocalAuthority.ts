@@ -1,13 +1,11 @@
 /**
  * A time-stamping authority made with the `openssl` command: its own root, its own certificate, real RFC 3161 answers.
  */
-import { MalformedError } from "@rainlogs/verify/Malformed"
 import { execFile } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
-import type { TimestampMessages } from "../../src/anchor/TimestampAnchor.ts"
 
 const run = promisify(execFile)
 
@@ -37,17 +35,6 @@ extendedKeyUsage = critical,timeStamping
 basicConstraints = critical,CA:TRUE
 keyUsage = critical,keyCertSign,cRLSign
 `
-
-/** TimeStampReq (RFC 3161 §2.4.1) for a SHA-256 with a nonce of eight bytes and certReq. */
-const timestampRequest = (imprint: Uint8Array, nonce: Uint8Array): Uint8Array =>
-  new Uint8Array([
-    ...[0x30, 0x43, 0x02, 0x01, 0x01],
-    ...[0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01, 0x05, 0x00, 0x04, 0x20],
-    ...imprint,
-    ...[0x02, 0x08],
-    ...nonce,
-    ...[0x01, 0x01, 0xff]
-  ])
 
 const ecKey = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
 
@@ -136,33 +123,6 @@ export class LocalAuthority {
       join(this.directory, "ca.crt")
     ])
     return stdout + stderr
-  }
-
-  /** Messages made by hand and judged by openssl: an implementation that shares nothing with the one that is tested. */
-  get messages(): TimestampMessages {
-    return {
-      request: ({ imprint, nonce }) => timestampRequest(imprint, nonce),
-      judge: async (response, { imprint, nonce }) => {
-        const name = join(this.directory, `judged-${this.#count++}`)
-        writeFileSync(`${name}.tsr`, response)
-        const shown = await run("openssl", ["ts", "-reply", "-in", `${name}.tsr`, "-text"]).catch((error: unknown) => {
-          throw new MalformedError("timestamp", String(error))
-        })
-        if (!shown.stdout.includes("Status: Granted")) throw new MalformedError("timestamp", "not granted")
-        const question = nonce === null
-          ? ["-digest", Buffer.from(imprint).toString("hex")]
-          : ["-queryfile", `${name}.tsq`]
-        if (nonce !== null) writeFileSync(`${name}.tsq`, timestampRequest(imprint, nonce))
-        try {
-          await run("openssl", ["ts", "-verify", "-in", `${name}.tsr`, ...question, "-CAfile", join(this.directory, "ca.crt")])
-        } catch (error) {
-          const reason = error instanceof Error ? error.message : String(error)
-          return { outcome: /imprint|nonce/i.test(reason) ? "mismatch" : "untrusted", reason }
-        }
-        const time = Date.parse(/^Time stamp: (.*)$/m.exec(shown.stdout)?.[1] ?? "")
-        return { outcome: "valid", time, expires: Number.MAX_SAFE_INTEGER, by: "Test TSA" }
-      }
-    }
   }
 
   /** Removes it. */

@@ -1,6 +1,7 @@
 import { afterAll, assert, beforeAll, layer } from "@effect/vitest"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
+import { parsePem } from "@rainlogs/verify/timestamp/Certificate"
 import { Clock, Effect } from "effect"
 import { createHash } from "node:crypto"
 import { writeFileSync } from "node:fs"
@@ -26,12 +27,13 @@ const reply = (response: ServerResponse, body: Uint8Array) =>
   response.writeHead(200, { "content-type": "application/timestamp-reply" }).end(body)
 
 /** Answers with a real reply to what `question` makes of the request. */
-const replying = (by: () => LocalAuthority, question: (received: Buffer) => Promise<Buffer> | Buffer): Answer =>
-(response, { body }) =>
-  void Promise.resolve(question(body)).then((query) => by().reply(query)).then(
-    (answer) => reply(response, answer),
-    () => response.writeHead(500).end()
-  )
+const replying =
+  (by: () => LocalAuthority, question: (received: Buffer) => Promise<Buffer> | Buffer): Answer =>
+  (response, { body }) =>
+    void Promise.resolve(question(body)).then((query) => by().reply(query)).then(
+      (answer) => reply(response, answer),
+      () => response.writeHead(500).end()
+    )
 
 const honest = replying(() => authority, (query) => query)
 
@@ -40,7 +42,7 @@ const anchorThat = Effect.fnUntraced(function*(answer: Answer, timeoutMs = 10_00
   const anchor = yield* TimestampAnchor.make({
     id: "tsa",
     url,
-    messages: authority.messages,
+    roots: parsePem(authority.roots),
     stampsPerMinute: 60,
     timeoutMs
   })
@@ -72,7 +74,8 @@ layer(httpClient, { excludeTestServices: true })("TimestampAnchor", (it) => {
       assert.include(yield* Effect.promise(() => authority.verify(tsr!, data!)), "Verification: OK")
 
       const facts = yield* anchor.check(receipt.bytes, stamped)
-      assert.strictEqual(facts.time, receipt.time)
+      assert.deepStrictEqual(facts, { time: receipt.time, expires: receipt.expires })
+      assert.isAbove(receipt.expires ?? 0, before + 3_000 * 86_400_000)
       const other = yield* Effect.flip(anchor.check(receipt.bytes, request(3, "other")))
       assert.strictEqual(other.category, "rejected")
     }))
@@ -105,9 +108,11 @@ layer(httpClient, { excludeTestServices: true })("TimestampAnchor", (it) => {
   it.effect("garbage, an error page and a refusal of the authority are rejected", () =>
     Effect.gen(function*() {
       const refusal = replying(() => authority, (query) => {
-        // SHA-1 in the place of SHA-256: the authority answers, and does not grant.
+        // The object identifier of SHA-256 becomes one that the authority does not know: it does not grant.
         const changed = Buffer.from(query)
-        changed[20] = 0x04
+        const identifier = changed.indexOf(Buffer.from("608648016503040201", "hex"))
+        assert.isAbove(identifier, 0)
+        changed[identifier + 8] = 0x7f
         return changed
       })
       const answers: ReadonlyArray<Answer> = [

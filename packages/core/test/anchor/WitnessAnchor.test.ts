@@ -7,27 +7,16 @@ import * as WitnessAnchor from "../../src/anchor/WitnessAnchor.ts"
 import { keysOf } from "../../src/ledger/SignerKeyFile.ts"
 import golden from "../vectors/ledger.json" with { type: "json" }
 import { request } from "./AnchorServers.ts"
+import { cosigned, witnessKey } from "./FakeAnchor.ts"
 
 const seconds = 1_795_705_200
 const seeds = { log: Hex.decode(golden.keys.log.testSeedHex), clock: Hex.decode(golden.keys.clock.testSeedHex) }
-// The clock of another log signs as a witness does.
-const witness = keysOf("witness.example", seeds).clock
-
-/** What the witness answers: its line of the cosigned note. */
-const cosigned = ({ origin, root, size }: StampRequest, timestamp = seconds): Uint8Array => {
-  const { log } = keysOf(origin, seeds)
-  const { immutable, served } = signCheckpoint({
-    checkpoint: { origin, size, root },
-    log,
-    clock: { ...witness, timestamp }
-  })
-  return served.slice(immutable.length)
-}
+const now = (asked: StampRequest) => cosigned(asked, seconds)
 
 const anchorThat = (answer: (request: StampRequest) => Uint8Array) =>
   WitnessAnchor.make({
     id: "witness",
-    key: witness.key,
+    key: witnessKey,
     stampsPerMinute: 60,
     cosign: (asked) => Effect.sync(() => answer(asked))
   })
@@ -37,7 +26,7 @@ const categoryOf = (answer: (request: StampRequest) => Uint8Array) =>
 
 it.effect("keeps the signature lines, and their time is the receipt's", () =>
   Effect.gen(function*() {
-    const anchor = anchorThat(cosigned)
+    const anchor = anchorThat(now)
     const receipt = yield* anchor.stamp(request(3))
     assert.match(new TextDecoder().decode(receipt.bytes), /^— witness\.example\/clock [A-Za-z0-9+/]+=*\n$/)
     assert.strictEqual(receipt.time, seconds * 1000)
@@ -46,15 +35,15 @@ it.effect("keeps the signature lines, and their time is the receipt's", () =>
 
 it.effect("a cosignature of another checkpoint, by another key, or with a flipped bit is not trusted", () =>
   Effect.gen(function*() {
-    assert.strictEqual(yield* categoryOf(() => cosigned(request(4))), "untrusted")
-    assert.strictEqual(yield* categoryOf(() => cosigned(request(3, "other"))), "untrusted")
+    assert.strictEqual(yield* categoryOf(() => now(request(4))), "untrusted")
+    assert.strictEqual(yield* categoryOf(() => now(request(3, "other"))), "untrusted")
     const { immutable, served } = signCheckpoint({
       checkpoint: request(3),
       log: keysOf(request(3).origin, seeds).log,
       clock: { ...keysOf(request(3).origin, seeds).clock, timestamp: seconds }
     })
     assert.strictEqual(yield* categoryOf(() => served.slice(immutable.length)), "untrusted")
-    const flipped = cosigned(request(3))
+    const flipped = now(request(3))
     flipped[flipped.length - 40]! ^= 1
     assert.notStrictEqual(yield* categoryOf(() => flipped), "transient")
   }))
@@ -65,6 +54,6 @@ it.effect("what is not signature lines is rejected: nothing, garbage, a text bef
     for (const answer of ["", "\n", "ok\n", "extra\n\n", "— witness.example AAAA"]) {
       assert.strictEqual(yield* categoryOf(() => text.encode(answer)), "rejected", JSON.stringify(answer))
     }
-    const smuggled = (asked: StampRequest) => new Uint8Array([...text.encode("more\n\n"), ...cosigned(asked)])
+    const smuggled = (asked: StampRequest) => new Uint8Array([...text.encode("more\n\n"), ...now(asked)])
     assert.strictEqual(yield* categoryOf(smuggled), "rejected")
   }))
