@@ -23,7 +23,7 @@ const timestamps = Effect.fnUntraced(function*(settings: {
   readonly roots: string
   readonly stampsPerMinute: number
 }) {
-  const invalid = (detail: string) => new AnchorSettingInvalid({ name: "RAINLOGS_TSA_ROOTS", detail })
+  const invalid = (detail: string) => new AnchorSettingInvalid({ setting: "RAINLOGS_TSA_ROOTS", detail })
   const pem = yield* Effect.tryPromise({
     try: () => readFile(settings.roots, "utf8"),
     catch: (cause) => invalid(`it cannot be read: ${messageOf(cause)}`)
@@ -42,7 +42,7 @@ const isWithin = (path: string, directory: string) => path === directory || path
 
 const secondStore = Effect.fnUntraced(function*(directory: string) {
   const { root } = yield* DataDirectory
-  const invalid = (detail: string) => new AnchorSettingInvalid({ name: "RAINLOGS_ANCHOR_DIRECTORY", detail })
+  const invalid = (detail: string) => new AnchorSettingInvalid({ setting: "RAINLOGS_ANCHOR_DIRECTORY", detail })
   const store = yield* ObjectStoreFileSystem.make(resolve(directory)).pipe(
     Effect.mapError((error) => invalid(`it cannot be used as a store: ${error.detail}`))
   )

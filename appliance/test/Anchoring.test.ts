@@ -85,7 +85,7 @@ it.live(
           const { "webhook-id": id, "webhook-signature": signature, "webhook-timestamp": time } = request.headers
           const expected = `v1,${createHmac("sha256", secret).update(`${id}.${time}.${body}`).digest("base64")}`
           posted.push({ signature, expected, body: body.toString() })
-          response.writeHead(204).end()
+          return response.writeHead(204).end()
         })
       )
       const settings = ConfigProvider.layer(ConfigProvider.fromUnknown({

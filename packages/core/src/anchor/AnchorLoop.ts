@@ -55,7 +55,7 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
   const alarm = new AnchorAlarm(anchors)
   const ledgers = new Map<CustomerId, AnchoredLedger>()
   const recovered = new Set<CustomerId>()
-  const work = new Map(anchors.map((anchor) => [anchor.id, Latch.makeUnsafe(false)]))
+  const work = new Map(anchors.map((anchor) => [guarded(anchor, { breaker, budgets }), Latch.makeUnsafe(false)]))
 
   const contextOf = (ledger: AnchoredLedger, anchor: Anchor) => ({
     pace: ledger.pace,
@@ -90,9 +90,9 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
       recovered.add(ledger.ledger.customer)
     }
     const now = yield* Clock.currentTimeMillis
-    for (const anchor of anchors) {
+    for (const [anchor, latch] of work) {
       const due = ledger.due(anchor)
-      if (due !== null && due.at <= now) work.get(anchor.id)?.openUnsafe()
+      if (due !== null && due.at <= now) latch.openUnsafe()
     }
   })
 
@@ -154,45 +154,41 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
     ledger.failed(anchor.id, now, error.category === "equivocation" ? equivocationPauseMs : wish)
   })
 
+  const troubled = Effect.fnUntraced(
+    function*(anchor: Anchor, ledger: AnchoredLedger, cause: unknown, pauseMs: number) {
+      yield* Effect.logWarning(`${ledger.ledger.origin} could not be anchored by ${anchor.id}`, cause)
+      ledger.failed(anchor.id, yield* Clock.currentTimeMillis, 0)
+      yield* Effect.sleep(pauseMs)
+    }
+  )
+
   const waitForCircuit = (anchor: Anchor) =>
     breaker.check(guardKey(anchor)).pipe(
       Effect.catchTag("CircuitOpen", ({ retryAfterMs }) => Effect.sleep(Math.max(shortestPauseMs, retryAfterMs)))
     )
 
-  const worker = Effect.fnUntraced(function*(anchor: Anchor) {
-    const guardedAnchor = guarded(anchor, { breaker, budgets })
-    const latch = work.get(anchor.id) ?? Latch.makeUnsafe(false)
-    for (;;) {
-      yield* waitForCircuit(anchor)
-      latch.closeUnsafe()
-      const ledger = next(anchor, yield* Clock.currentTimeMillis)
-      if (ledger === null) {
-        yield* latch.await
-        continue
-      }
-      yield* stampOne(guardedAnchor, ledger).pipe(
-        Effect.catchTag("AnchorError", (error) => failed(anchor, ledger, error)),
-        Effect.catch((error) =>
-          Effect.gen(function*() {
-            yield* Effect.logWarning(`${ledger.ledger.origin} could not be anchored by ${anchor.id}`, error)
-            ledger.failed(anchor.id, yield* Clock.currentTimeMillis, 0)
-          })
-        ),
-        Effect.catchDefect((defect) =>
-          Effect.gen(function*() {
-            yield* Effect.logError(`anchoring ${ledger.ledger.origin} by ${anchor.id} broke off`, defect)
-            ledger.failed(anchor.id, yield* Clock.currentTimeMillis, sweepMs)
-          })
-        )
-      )
-    }
+  // One turn of an anchor's worker.
+  const turn = Effect.fnUntraced(function*(anchor: Anchor, latch: Latch.Latch) {
+    yield* waitForCircuit(anchor)
+    latch.closeUnsafe()
+    const ledger = next(anchor, yield* Clock.currentTimeMillis)
+    if (ledger === null) return yield* latch.await
+    yield* stampOne(anchor, ledger).pipe(
+      Effect.catchTags({
+        AnchorError: (error) => failed(anchor, ledger, error),
+        // The archive's own trouble: asking for more receipts would waste them.
+        StorageError: (error) => troubled(anchor, ledger, error, error.category === "corrupt" ? 0 : sweepMs),
+        DatabaseError: (error) => troubled(anchor, ledger, error, sweepMs)
+      }),
+      Effect.catchDefect((defect) => troubled(anchor, ledger, defect, 0))
+    )
   })
 
   if (anchors.length === 0) {
     yield* Effect.logInfo("No anchor is configured: nothing outside the archive attests its time (see docs/anchors.md)")
   } else {
     yield* Effect.forkScoped(Effect.repeat(sweep, Schedule.spaced(sweepMs)))
-    yield* Effect.forEach(anchors, (anchor) => Effect.forkScoped(worker(anchor)), { discard: true })
+    for (const [anchor, latch] of work) yield* Effect.forkScoped(Effect.forever(turn(anchor, latch)))
   }
 
   return AnchorLoop.of({

@@ -8,11 +8,11 @@ import { parseSecret } from "./WebhookAnchor.ts"
 
 /** A setting of the anchors cannot be used; `detail` says what is wrong with it and what it should be. */
 export class AnchorSettingInvalid extends Schema.TaggedError<AnchorSettingInvalid>()("AnchorSettingInvalid", {
-  name: Schema.String,
+  setting: Schema.String,
   detail: Schema.String
 }) {
   override get message(): string {
-    return `${this.name}: ${this.detail}.`
+    return `${this.setting}: ${this.detail}.`
   }
 }
 
@@ -38,31 +38,35 @@ export interface AnchorSettings {
 /** Stamps a minute that a time-stamping authority is asked for at most, unless configured. */
 export const defaultTimestampsPerMinute = 60
 
-const invalid = (name: string, detail: string) => new AnchorSettingInvalid({ name, detail })
+const invalid = (setting: string, detail: string) => new AnchorSettingInvalid({ setting, detail })
+
+// The names of the other anchors' receipts.
+const reserved = /^(?:bucket|webhook|witness(?:-.*)?)$/
 
 /** The anchor's name that follows from its address, `tsa-<host>` with `-` for every other character. */
 const nameOf = (url: string): string => `tsa-${new URL(url).hostname.replaceAll(/[^a-z0-9]+/g, "-")}`.slice(0, 64)
 
 /** Reads `[name=]url, [name=]url …`. */
 export const parseAuthorities = Effect.fnUntraced(function*(
-  name: string,
+  setting: string,
   text: string
 ): Effect.fn.Return<ReadonlyArray<AuthoritySetting>, AnchorSettingInvalid> {
   const authorities = new Map<string, string>()
   for (const item of text.split(",").map((one) => one.trim()).filter((one) => one !== "")) {
     const [, given, rest = item] = /^([a-z0-9-]{1,64})=(.*)$/.exec(item) ?? []
     const fault = urlFault(rest)
-    if (fault !== undefined) return yield* invalid(name, `"${rest}" is not ${fault}`)
+    if (fault !== undefined) return yield* invalid(setting, `"${rest}" is not ${fault}`)
     const id = given ?? nameOf(rest)
+    if (reserved.test(id)) return yield* invalid(setting, `"${id}" names another kind of anchor: give it another name`)
     if (authorities.has(id)) {
       return yield* invalid(
-        name,
+        setting,
         `two authorities are named "${id}": give them names, as in first=https://…, second=https://…`
       )
     }
     authorities.set(id, rest)
   }
-  if (authorities.size === 0) return yield* invalid(name, "it holds no URL; leave it out to have no timestamps")
+  if (authorities.size === 0) return yield* invalid(setting, "it holds no URL; leave it out to have no timestamps")
   return [...authorities].map(([id, url]) => ({ id, url }))
 })
 

@@ -17,9 +17,6 @@ import { type ObjectStore, StorageError } from "../storage/ObjectStore.ts"
 import { type Anchor, AnchorError, isTrusted, type ReceiptFacts, type StampRequest } from "./Anchor.ts"
 import { type AnchorPace, lateStretch } from "./AnchorSchedule.ts"
 
-/** How far an anchor's clock may be from ours, ms: beyond it the verifier takes one of the two for a lie. */
-export const longestSkewMs = 300_000
-
 /** What a receipt is chained with. */
 export interface ChainContext {
   readonly pace: AnchorPace
@@ -69,19 +66,6 @@ export const makeStamper = (objects: ObjectStore["Service"], events: LedgerEvent
     return size === 0 ? Option.none() : Option.some(yield* requestAt(ledger, size))
   })
 
-  const checkClock = Effect.fnUntraced(function*(anchor: Anchor, { time }: ReceiptFacts) {
-    const skew = time - (yield* Clock.currentTimeMillis)
-    if (!isTrusted(anchor.type) || Math.abs(skew) <= longestSkewMs) return
-    const [seconds, direction] = [Math.round(Math.abs(skew) / 1000), skew > 0 ? "ahead of" : "behind"]
-    return yield* new AnchorError({
-      anchor: anchor.id,
-      category: "untrusted",
-      detail:
-        `its clock is ${seconds} s ${direction} this machine's: check the time of this machine, then of the anchor`,
-      retryAfterMs: null
-    })
-  })
-
   const checkStored = (anchor: Anchor, key: string, receipt: Uint8Array, request: StampRequest) =>
     anchor.check(receipt, request).pipe(
       Effect.mapError((error) =>
@@ -100,7 +84,6 @@ export const makeStamper = (objects: ObjectStore["Service"], events: LedgerEvent
       return { bytes: found.value, ...(yield* checkStored(anchor, key, found.value, request)) }
     }
     const receipt = yield* anchor.stamp(request)
-    yield* checkClock(anchor, receipt)
     return yield* objects.putBytes(key, receipt.bytes).pipe(
       Effect.as(receipt),
       Effect.catchTag("ObjectExists", () =>

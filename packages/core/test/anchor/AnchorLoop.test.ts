@@ -5,7 +5,7 @@ import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
 import { checkpointArchivePath } from "@rainlogs/verify/Layout"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Clock, Effect, Logger } from "effect"
+import { Clock, Effect, Logger, Metric } from "effect"
 import { TestClock } from "effect/testing"
 import { AnchorLoop } from "../../src/anchor/AnchorLoop.ts"
 import { makeOrigin } from "../../src/domain/Customer.ts"
@@ -23,6 +23,19 @@ const start = 100 * hour
 
 const openWith = (world: LedgerWorld, rules: Partial<Policy>) =>
   world.run(LedgerEvents.use((events) => events.open(ledger, { ...defaultPolicy, ...rules })))
+
+const recorder = () => {
+  const lines: Array<string> = []
+  return { lines, logger: Logger.layer([Logger.make(({ message }) => void lines.push(String(message)))]) }
+}
+
+const gaugesOf = (name: string) =>
+  Effect.map(Metric.snapshot, (all) =>
+    all.flatMap((metric) =>
+      metric.id === name && metric.type === "Gauge"
+        ? [{ value: Number(metric.state.value), attributes: { ...metric.attributes } }]
+        : []
+    ))
 
 describe("the anchor loop", () => {
   it.effect("anchors a new ledger at once, and chains the receipt of exactly the archived checkpoint", () =>
@@ -247,11 +260,10 @@ describe("the anchor loop", () => {
         const bucket = new FakeAnchor("bucket", "bucket")
         bucket.failure = { category: "equivocation", retryAfterMs: null }
         yield* TestClock.setTime(start)
-        const lines: Array<string> = []
-        const logger = Logger.make(({ message }) => void lines.push(String(message)))
+        const { lines, logger } = recorder()
         yield* pass(2 * hour, minute).pipe(
           Effect.provide(anchoring(world, [bucket.anchor]), { local: true }),
-          Effect.provide(Logger.layer([logger]))
+          Effect.provide(logger)
         )
         assert.isAtLeast(bucket.attempts, 2)
         assert.isAtMost(bucket.attempts, 3)
@@ -259,6 +271,74 @@ describe("the anchor loop", () => {
       }),
     60_000
   )
+
+  it.effect("an anchor whose certificate is near its end is warned of once a day", () =>
+    Effect.gen(function*() {
+      const world = yield* ledgerWorld
+      const tsa = new FakeAnchor("tsa")
+      yield* TestClock.setTime(start)
+      tsa.expires = start + 20 * day
+      const { lines, logger } = recorder()
+      yield* pass(2.5 * day, hour).pipe(
+        Effect.provide(anchoring(world, [tsa.anchor], 10 * minute), { local: true }),
+        Effect.provide(logger)
+      )
+      assert.strictEqual(lines.filter((line) => line.includes("expires at 1970-01-25")).length, 3)
+      const gauges = yield* gaugesOf("rainlogs_anchor_certificate_expiry_seconds")
+      assert.deepStrictEqual(gauges, [{
+        value: (start + 20 * day) / 1000,
+        attributes: { anchor: "tsa", type: "witness" }
+      }])
+    }), 60_000)
+
+  it.effect(
+    "a debt is a gauge per ledger, and an alarm once when it passes the lag and once when it is paid",
+    () =>
+      Effect.gen(function*() {
+        const world = yield* ledgerWorld
+        const tsa = new FakeAnchor("tsa")
+        yield* TestClock.setTime(start)
+        const { lines, logger } = recorder()
+        const said = (text: string) => lines.filter((line) => line.includes(text)).length
+        yield* Effect.gen(function*() {
+          const debt = Effect.map(gaugesOf("rainlogs_anchor_debt_seconds"), ([gauge]) => gauge)
+          const overdue = Effect.map(gaugesOf("rainlogs_anchor_overdue_ledgers"), ([gauge]) => gauge?.value)
+          yield* pass(5 * minute)
+          assert.deepStrictEqual(yield* debt, { value: 0, attributes: { origin } })
+          tsa.failure = { category: "untrusted", retryAfterMs: null }
+          world.rows.appendWindow(origin, 0, start + 6 * minute)
+          yield* pass(3 * hour, minute)
+          assert.isAbove((yield* debt)?.value ?? 0, 2.5 * 3600)
+          assert.strictEqual(yield* overdue, 1)
+          assert.strictEqual(said("1 ledgers wait for the anchor tsa longer than their policy allows"), 1)
+          assert.strictEqual(said("(untrusted): told to fail"), 1)
+          tsa.failure = null
+          // The late receipt is preceded by a gap, which is stamped an interval later.
+          yield* pass(40 * minute, minute)
+          assert.strictEqual((yield* debt)?.value, 0)
+          assert.strictEqual(yield* overdue, 0)
+          assert.strictEqual(said("no ledger waits for the anchor tsa"), 1)
+          assert.strictEqual(said("the anchor tsa gives receipts again"), 1)
+        }).pipe(Effect.provide(anchoring(world, [tsa.anchor]), { local: true }), Effect.provide(logger))
+      }),
+    60_000
+  )
+
+  it.effect("without an anchor nothing is anchored, and that is said once", () =>
+    Effect.gen(function*() {
+      const world = yield* ledgerWorld
+      const { lines, logger } = recorder()
+      yield* TestClock.setTime(start)
+      yield* Effect.gen(function*() {
+        yield* pass(hour, minute)
+        assert.deepStrictEqual(yield* (yield* AnchorLoop).status, {
+          anchors: [],
+          overdueLedgers: 0,
+          trustedDebtMs: null
+        })
+      }).pipe(Effect.provide(anchoring(world, []), { local: true }), Effect.provide(logger))
+      assert.strictEqual(lines.filter((line) => line.includes("No anchor is configured")).length, 1)
+    }))
 
   it.effect("two processes at once leave one receipt and one event for a checkpoint", () =>
     Effect.gen(function*() {

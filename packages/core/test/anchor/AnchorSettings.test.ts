@@ -54,6 +54,7 @@ describe("the settings of anchors", () => {
         yield* faultOf({ ...roots, RAINLOGS_TSA_URLS: "https://a.example/1,https://a.example/2" }),
         "give them names"
       )
+      assert.include(yield* faultOf({ ...roots, RAINLOGS_TSA_URLS: "bucket=https://a.example" }), "another name")
       for (const url of ["a.example", "ftp://a.example", "https://user:word@a.example", "https://a.example/#x"]) {
         assert.include(yield* faultOf({ ...roots, RAINLOGS_TSA_URLS: url }), "RAINLOGS_TSA_URLS", url)
         assert.include(

@@ -80,6 +80,20 @@ layer(httpClient, { excludeTestServices: true })("TimestampAnchor", (it) => {
       assert.strictEqual(other.category, "rejected")
     }))
 
+  it.effect("says when the first certificate behind a timestamp expires", () =>
+    Effect.gen(function*() {
+      const short = yield* Effect.acquireRelease(
+        Effect.promise(() => LocalAuthority.make(20)),
+        (running) => Effect.sync(() => running.dispose())
+      )
+      const { url } = yield* server(replying(() => short, (query) => query))
+      const anchor = yield* TimestampAnchor.make({ id: "tsa", url, roots: parsePem(short.roots), stampsPerMinute: 60 })
+      const { expires } = yield* anchor.stamp(request(3))
+      const days = ((expires ?? 0) - (yield* Clock.currentTimeMillis)) / 86_400_000
+      assert.isAbove(days, 19.9)
+      assert.isBelow(days, 20.1)
+    }))
+
   it.effect("every request has a nonce of its own", () =>
     Effect.gen(function*() {
       const { anchor, received } = yield* anchorThat(honest)
