@@ -2,7 +2,7 @@
  * The anchors that the settings name, as one layer. A setting that cannot work stops the start.
  */
 import { type Anchor, Anchors } from "@rainlogs/core/anchor/Anchor"
-import { AnchorSettingInvalid, anchorSettings } from "@rainlogs/core/anchor/AnchorSettings"
+import { anchorOptions, AnchorSettingInvalid } from "@rainlogs/core/anchor/AnchorOptions"
 import * as BucketAnchor from "@rainlogs/core/anchor/BucketAnchor"
 import * as TimestampAnchor from "@rainlogs/core/anchor/TimestampAnchor"
 import * as WebhookAnchor from "@rainlogs/core/anchor/WebhookAnchor"
@@ -56,7 +56,7 @@ const secondStore = Effect.fnUntraced(function*(directory: string) {
 })
 
 const make = Effect.gen(function*() {
-  const { directory, timestamps: authorities, webhook } = yield* anchorSettings
+  const { directory, timestamps: authorities, webhook } = yield* anchorOptions
   const anchors: Array<Anchor> = []
   if (authorities !== null) anchors.push(...yield* timestamps(authorities))
   if (directory !== null) anchors.push(yield* secondStore(directory))

@@ -2,7 +2,7 @@
  * Every setting of the appliance in one list: what `rainlogs config` prints, what docs/configuration.md is made of, and
  * what an unknown `RAINLOGS_*` variable is checked against. The values themselves are parsed where they are used.
  */
-import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorSettings"
+import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
 import { Effect, Schema } from "effect"

@@ -23,7 +23,7 @@ export interface AuthoritySetting {
 }
 
 /** The settings; null where there is no such anchor. */
-export interface AnchorSettings {
+export interface AnchorOptions {
   readonly timestamps: {
     readonly authorities: ReadonlyArray<AuthoritySetting>
     /** Path of a PEM file with the certificates that are trusted. */
@@ -71,7 +71,7 @@ export const parseAuthorities = Effect.fnUntraced(function*(
 })
 
 /** Reads `RAINLOGS_TSA_*` and `RAINLOGS_ANCHOR_*`. */
-export const anchorSettings: Effect.Effect<AnchorSettings, AnchorSettingInvalid | Config.ConfigError> = Effect.gen(
+export const anchorOptions: Effect.Effect<AnchorOptions, AnchorSettingInvalid | Config.ConfigError> = Effect.gen(
   function*() {
     const settings = yield* Config.all({
       urls: Config.option(Config.String("RAINLOGS_TSA_URLS")),

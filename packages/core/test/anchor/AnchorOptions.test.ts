@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Redacted } from "effect"
-import { anchorSettings } from "../../src/anchor/AnchorSettings.ts"
+import { anchorOptions } from "../../src/anchor/AnchorOptions.ts"
 
 const settingsOf = (environment: Readonly<Record<string, string>>) =>
-  anchorSettings.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))))
+  anchorOptions.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment))))
 
 const faultOf = (environment: Readonly<Record<string, string>>) =>
   Effect.map(Effect.flip(settingsOf(environment)), (error) => error.message)
