@@ -95,7 +95,8 @@ export class VerifierKeyError extends Error {
   override readonly name = "VerifierKeyError"
 }
 
-const chooseLogKey = (keys: ReadonlyArray<VerifierKey>): VerifierKey => {
+/** The one type 1 key, whose name is the origin; throws {@link VerifierKeyError}. */
+export const chooseLogKey = (keys: ReadonlyArray<VerifierKey>): VerifierKey => {
   const [logKey, ...others] = keys.filter((key) => key.type === 1)
   if (logKey === undefined) {
     throw new VerifierKeyError(

@@ -3,6 +3,7 @@
  * of the appliance.
  */
 import { FileTooLargeError } from "./ArchiveReader.ts"
+import { MalformedBundleError } from "./bundle/ZipFormat.ts"
 import { type CommandOutput, type ExitCode, UsageError } from "./commands/CommandLine.ts"
 import { compareCommand } from "./commands/Compare.ts"
 import { help } from "./commands/Help.ts"
@@ -22,7 +23,8 @@ const commands: ReadonlyMap<string, Command> = new Map([
 ])
 
 const isMalformed = (error: unknown): boolean =>
-  error instanceof UnsafePathError || error instanceof FileTooLargeError || error instanceof MalformedError
+  error instanceof UnsafePathError || error instanceof FileTooLargeError || error instanceof MalformedError ||
+  error instanceof MalformedBundleError
 
 /**
  * Runs the command and answers its exit code (see `--help`). The report goes to stdout; errors and, on a terminal,

@@ -27,9 +27,9 @@ describe("the tamper catalogue", () => {
     assert.strictEqual(disclosed.exit, 0, [...disclosed.codes].join(", "))
   })
 
-  it("gives every case the exit code of the vector", () => {
-    const expected = new Map(vector.cases.map(({ id, exit }) => [id, exit]))
-    for (const { exit, id } of catalogue) if (expected.has(id)) assert.strictEqual(exit, expected.get(id), id)
+  it("holds every case of the vector, with its exit code", () => {
+    const own = new Map(catalogue.map(({ id, exit }) => [id, exit]))
+    for (const { exit, id } of vector.cases) assert.strictEqual(own.get(id), exit, id)
     process.stdout.write(`tamper catalogue: ${vector.cases.length} cases of the vector, ${catalogue.length} in all\n`)
   })
 

@@ -83,9 +83,9 @@ describe("rainlogs-verify", () => {
 
   it("says what is wrong with the command line and what to do, on stderr", async () => {
     const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
-      [[], /name the archive directory/],
+      [[], /name the archive directory or bundle/],
       [[directory], /pass --key/],
-      [[directory, directory, "--key", vkey], /one directory at a time/],
+      [[directory, directory, "--key", vkey], /one archive at a time/],
       [[directory, "--key", `${vkey}x`], /is not a verifier key .* copy it whole/],
       [[directory, "--key", printVerifierKey(clock.key)], /no log key given/],
       [[directory, "--key", vkey, "--only", "truth"], /choose from integrity, completeness/],

@@ -7,7 +7,7 @@ import { compareArchives, type Comparison } from "../CompareArchives.ts"
 import { printEquivocation } from "../EquivocationProof.ts"
 import { verify as verifySignature } from "../node/NativeEd25519.ts"
 import { type CommandOutput, type ExitCode, logKeyOf, parseKey, UsageError } from "./CommandLine.ts"
-import { openArchive } from "./OpenArchive.ts"
+import { withArchive } from "./OpenArchive.ts"
 
 const parse = (argv: ReadonlyArray<string>) => {
   try {
@@ -53,8 +53,10 @@ export const compareCommand = async (argv: ReadonlyArray<string>, output: Comman
     throw new UsageError("compare takes two archives: rainlogs-verify compare A B --key VKEY")
   }
   const logKey = logKeyOf((values.key ?? []).map(parseKey))
-  const [left, right] = [await openArchive(first), await openArchive(second)]
-  const comparison = await compareArchives([left.reader, right.reader], { logKey, verifySignature })
+  const comparison = await withArchive(
+    first,
+    (left) => withArchive(second, (right) => compareArchives([left.reader, right.reader], { logKey, verifySignature }))
+  )
   const proof = comparison.proof === null ? null : printEquivocation(comparison.proof)
   if (proof !== null && values.out !== undefined) await writeFile(values.out, proof)
   output.stdout.write(

@@ -11,7 +11,7 @@ Usage
   rainlogs-verify watch ARCHIVE --key VKEY --state FILE
                                                    pin every checkpoint; alarm when a later one does not extend it
 
-  ARCHIVE                a directory that holds "logs" and "integrity"
+  ARCHIVE                a directory that holds "logs" and "integrity", or an evidence bundle (ZIP)
 
 What to trust
   --key VKEY             a verifier key, <name>+<id>+<base64>, obtained from somewhere else than the archive. The log's
@@ -49,5 +49,6 @@ Examples
   rainlogs-verify ./archive --key "$VKEY" --key "$WITNESS" --as-of "$(date -u +%FT%TZ)" --max-staleness 6h
   rainlogs-verify ./archive --key "$VKEY" --only integrity,completeness && echo proven
   rainlogs-verify ./archive --key "$VKEY" --json | jq '.findings[] | select(.severity == "fail")'
+  rainlogs-verify evidence.zip --key "$VKEY" --tsa-root tsa-root.pem
   rainlogs-verify compare ./archive /mnt/copy --key "$VKEY" --out equivocation.txt
 `

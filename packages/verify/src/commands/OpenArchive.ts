@@ -1,18 +1,52 @@
 /**
- * Opens what a command line names as an archive.
+ * Opens what a command line names as an archive: a directory, or a bundle file.
  */
+import { stat } from "node:fs/promises"
 import type { ArchiveReader } from "../ArchiveReader.ts"
+import { openBundle } from "../bundle/OpenBundle.ts"
+import { newHash, withBundleFile } from "../node/BundleFile.ts"
 import { openDirectory } from "../node/DirectoryReader.ts"
 import type { VerifyOptions } from "../VerifyArchive.ts"
 
-/** An opened archive, and what opening it adds to the options of a verification. */
+/** An opened archive. */
 export interface OpenedArchive {
   readonly reader: ArchiveReader
+  /** What opening it adds to the options of a verification. */
   readonly options: Pick<VerifyOptions, "disclosure" | "scope">
+  /** A line for a person about what was opened; null for a directory. */
+  readonly about: string | null
+  /** What is left to check once everything was read. */
+  readonly finish: () => Promise<void>
 }
 
-/** Opens a directory. */
-export const openArchive = async (target: string): Promise<OpenedArchive> => ({
-  reader: await openDirectory(target),
-  options: {}
-})
+const isFile = async (path: string): Promise<boolean> => {
+  try {
+    return (await stat(path)).isFile()
+  } catch {
+    // The directory reader says what is wrong with the name.
+    return false
+  }
+}
+
+const time = (ms: number): string => new Date(Math.min(ms, 8.64e15)).toISOString().replace(".000Z", "Z")
+
+/** Runs `use` with the archive. Rejects with `MalformedBundleError` for a file that is no bundle. */
+export const withArchive = async <Value>(
+  target: string,
+  use: (opened: OpenedArchive) => Promise<Value>
+): Promise<Value> => {
+  if (!await isFile(target)) {
+    return use({ reader: await openDirectory(target), options: {}, about: null, finish: () => Promise.resolve() })
+  }
+  return withBundleFile(target, async (source) => {
+    const { checkRest, disclosure, members, reader, scope } = await openBundle(source, newHash)
+    const { chain, from, to } = scope
+    const disclosed = disclosure === null ? "" : `, ${disclosure.keys.size} data keys disclosed`
+    return use({
+      reader,
+      options: { scope: { chain, from, to }, ...disclosure === null ? {} : { disclosure } },
+      about: `Bundle  ${members} members; objects of ${chain}, ${time(from)} to ${time(to)}${disclosed}`,
+      finish: checkRest
+    })
+  })
+}

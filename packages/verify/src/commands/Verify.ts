@@ -2,6 +2,8 @@
  * `rainlogs-verify ARCHIVE`: the four verdicts over one ledger.
  */
 import { parseArgs } from "node:util"
+import { malformedBundle } from "../bundle/VerifyBundle.ts"
+import { MalformedBundleError } from "../bundle/ZipFormat.ts"
 import { genesisKey } from "../GenesisKey.ts"
 import { verify as verifySignature } from "../node/NativeEd25519.ts"
 import { sha256 } from "../node/NativeSha256.ts"
@@ -9,7 +11,7 @@ import { exitCode, type Question, questions, type Report } from "../Report.ts"
 import { printReport } from "../ReportText.ts"
 import { verifyArchive, type VerifyOptions } from "../VerifyArchive.ts"
 import { type CommandOutput, type ExitCode, progressLine, UsageError } from "./CommandLine.ts"
-import { openArchive, type OpenedArchive } from "./OpenArchive.ts"
+import { type OpenedArchive, withArchive } from "./OpenArchive.ts"
 import { readTrust, trustOptions } from "./Trust.ts"
 import { progressText } from "./VerifyProgressText.ts"
 
@@ -52,26 +54,38 @@ const firstUse = async (opened: OpenedArchive, trust: VerifyOptions): Promise<Ve
 export const verifyCommand = async (argv: ReadonlyArray<string>, output: CommandOutput): Promise<ExitCode> => {
   const { positionals, values } = parse(argv)
   const [target, ...more] = positionals
-  if (target === undefined || target === "") throw new UsageError("name the archive directory to verify")
-  if (more.length > 0) throw new UsageError(`one directory at a time, not also ${more.join(" ")}`)
+  if (target === undefined || target === "") throw new UsageError("name the archive directory or bundle to verify")
+  if (more.length > 0) throw new UsageError(`one archive at a time, not also ${more.join(" ")}`)
   const only = parseOnly(values.only)
   let trust = await readTrust(values)
   if (trust.keys.length === 0 && !values["trust-on-first-use"]) {
     throw new UsageError("pass --key with the log's verifier key; the archive cannot vouch for itself")
   }
-  const opened = await openArchive(target)
-  if (trust.keys.every(({ type }) => type !== 1) && values["trust-on-first-use"]) trust = await firstUse(opened, trust)
   const progress = progressLine(output)
   const began = performance.now()
-  const report: Report = await verifyArchive(opened.reader, {
-    ...trust,
-    ...opened.options,
-    onProgress: (state) => progress.show(() => progressText(state, performance.now() - began)),
-    sha256,
-    verifySignature
+  let about: string | null = null
+  const run = withArchive(target, async (opened): Promise<Report> => {
+    about = opened.about
+    if (trust.keys.every(({ type }) => type !== 1) && values["trust-on-first-use"]) {
+      trust = await firstUse(opened, trust)
+    }
+    const verified = await verifyArchive(opened.reader, {
+      ...trust,
+      ...opened.options,
+      onProgress: (state) => progress.show(() => progressText(state, performance.now() - began)),
+      sha256,
+      verifySignature
+    })
+    await opened.finish()
+    return verified
+  })
+  const report = await run.catch((error: unknown) => {
+    if (!(error instanceof MalformedBundleError)) throw error
+    return malformedBundle(trust.keys, error)
   }).finally(() => progress.clear())
   const code = exitCode(report, only)
   const json = () => `${JSON.stringify({ ...report, asked: only, exitCode: code }, null, 2)}\n`
-  output.stdout.write(values.json ? json() : printReport(report, only))
+  const said = about === null ? "" : `${String(about)}\n`
+  output.stdout.write(values.json ? json() : `${said}${printReport(report, only)}`)
   return code
 }

@@ -11,7 +11,7 @@ import { printEquivocation } from "../EquivocationProof.ts"
 import { verify as verifySignature } from "../node/NativeEd25519.ts"
 import { watchCheckpoint } from "../WatchCheckpoint.ts"
 import { type CommandOutput, type ExitCode, logKeyOf, parseDuration, parseKey, UsageError } from "./CommandLine.ts"
-import { openArchive } from "./OpenArchive.ts"
+import { withArchive } from "./OpenArchive.ts"
 
 const parse = (argv: ReadonlyArray<string>) => {
   try {
@@ -91,8 +91,8 @@ export const watchCommand = async (argv: ReadonlyArray<string>, output: CommandO
   const look = async (): Promise<ExitCode> => {
     const pinned = await readState(state)
     const now = Date.now()
-    const seen = await openArchive(target)
-      .then(({ reader }) => watchCheckpoint(reader, { keys, pinned, now, maxAge, verifySignature }))
+    const options = { keys, pinned, now, maxAge, verifySignature }
+    const seen = await withArchive(target, ({ reader }) => watchCheckpoint(reader, options))
       .catch((error: unknown) => ({
         outcome: "alarm" as const,
         code: "UNREADABLE",

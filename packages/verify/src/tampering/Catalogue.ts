@@ -2,6 +2,7 @@
  * The tamper catalogue: every case, and how it is run. The cases are those of the test vector
  * `ledger/tamper-cases.json`.
  */
+import { bundleCases } from "./BundleCases.ts"
 import { entryCases } from "./EntryCases.ts"
 import { headCases } from "./HeadCases.ts"
 import { objectCases } from "./ObjectCases.ts"
@@ -9,7 +10,13 @@ import { type Evidence, shortfall, type TamperCase } from "./TamperCase.ts"
 import { timestampCases } from "./TimestampCases.ts"
 
 /** All cases. */
-export const catalogue: ReadonlyArray<TamperCase> = [...objectCases, ...entryCases, ...headCases, ...timestampCases]
+export const catalogue: ReadonlyArray<TamperCase> = [
+  ...objectCases,
+  ...entryCases,
+  ...headCases,
+  ...timestampCases,
+  ...bundleCases
+]
 
 /** What became of a case. */
 export interface CaseResult {
