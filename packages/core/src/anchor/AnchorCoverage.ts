@@ -26,6 +26,10 @@ export interface Coverage {
 /** Of a ledger nobody has looked at. */
 export const noCoverage: Coverage = { lastSeq: -1, receipts: new Map() }
 
+/** The largest tree size that any receipt covers. */
+export const coveredSize = ({ receipts }: Coverage): number =>
+  [...receipts.values()].reduce((largest, { size }) => Math.max(largest, size), 0)
+
 /** The largest tree size that a trusted time covers. */
 export const trustedSize = ({ receipts }: Coverage): number =>
   [...receipts.values()].reduce((size, receipt) => isTrusted(receipt.type) ? Math.max(size, receipt.size) : size, 0)
@@ -39,8 +43,9 @@ export interface KnownPace {
 /** Before a ledger has a policy. */
 export const defaultPace: KnownPace = { document: null, pace: paceOf(defaultPolicy.anchorLagMs) }
 
-// An anchor that is not among the last thousand receipts counts as one that never gave one.
-const mostEvents = 1_000
+// An anchor that gave none of the last receipts counts as one that never gave any: it owes one in any case, and a start
+// must not read the whole past of thousands of ledgers.
+const mostEvents = 64
 
 /** Builds the reader. */
 export const makeCoverage = (store: LedgerStore["Service"], objects: ObjectStore["Service"]) => {
@@ -63,7 +68,7 @@ export const makeCoverage = (store: LedgerStore["Service"], objects: ObjectStore
     const missing = new Set(known.lastSeq < 0 ? anchors : [])
     let lastSeq = known.lastSeq
     yield* store.events(ledger, "anchored").pipe(
-      Stream.take(mostEvents),
+      Stream.take(known.lastSeq < 0 ? mostEvents : Number.POSITIVE_INFINITY),
       Stream.takeWhile(({ seq }) => seq > known.lastSeq),
       Stream.mapEffect(({ documentSha256, seq }) =>
         Effect.map(

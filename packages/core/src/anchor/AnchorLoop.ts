@@ -65,7 +65,7 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
   // What an earlier process left: receipts that were kept and not yet chained, and when the newest one expires.
   const recover = Effect.fnUntraced(function*(ledger: AnchoredLedger, anchor: Anchor) {
     const of = ledger.ledger
-    const sizes = yield* stamper.stored(of, anchor, ledger.last(anchor.id)?.size ?? 0, ledger.size)
+    const sizes = yield* stamper.stored(of, anchor, ledger.chainedUpTo(anchor.id), ledger.size)
     for (const size of sizes) {
       const facts = yield* stamper.stamp(of, anchor, yield* stamper.requestAt(of, size), contextOf(ledger, anchor))
       ledger.learn(anchor.id, size, facts)

@@ -10,6 +10,7 @@ import type { StorageError } from "../storage/ObjectStore.ts"
 import { type Anchor, isTrusted, type ReceiptFacts } from "./Anchor.ts"
 import {
   type Coverage,
+  coveredSize,
   defaultPace,
   type KnownPace,
   type makeCoverage,
@@ -52,6 +53,11 @@ export class AnchoredLedger {
     if (receipt === undefined) return null
     const known = this.#expiries.get(anchor)
     return { ...receipt, expires: known?.size === receipt.size ? known.expires : null }
+  }
+
+  /** The tree size above which receipts of an anchor may not have been chained yet. */
+  chainedUpTo(anchor: string): number {
+    return this.last(anchor)?.size ?? coveredSize(this.#coverage)
   }
 
   /** What an anchor has not seen. */

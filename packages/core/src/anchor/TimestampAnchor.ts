@@ -42,14 +42,15 @@ export const make = Effect.fnUntraced(function*(
   const post = yield* makePost
 
   const judge = Effect.fnUntraced(function*(
-    claim: Omit<TimestampClaim, "roots">
+    claim: Omit<TimestampClaim, "roots">,
+    what: string
   ): Effect.fn.Return<ReceiptFacts, AnchorError> {
     const failed = (category: AnchorCategory, detail: string) =>
       new AnchorError({ anchor: id, category, detail, retryAfterMs: null })
     const judged = yield* Effect.tryPromise(() => verifyTimestamp({ ...claim, roots })).pipe(
       Effect.catch(({ cause }) =>
         cause instanceof MalformedError
-          ? Effect.fail(failed("rejected", `the answer is no timestamp: ${cause.message}`))
+          ? Effect.fail(failed("rejected", `${what} is no timestamp: ${cause.message}`))
           : Effect.die(cause)
       )
     )
@@ -63,7 +64,7 @@ export const make = Effect.fnUntraced(function*(
     stampsPerMinute,
     stamp: Effect.fn("TimestampAnchor.stamp")(function*({ checkpoint }) {
       const nonce = new Uint8Array(randomBytes(nonceBytes))
-      const { body } = yield* post({
+      const { body, contentType } = yield* post({
         anchor: id,
         url,
         contentType: "application/timestamp-query",
@@ -72,8 +73,9 @@ export const make = Effect.fnUntraced(function*(
         timeoutMs: options.timeoutMs ?? answerTimeoutMs,
         longestAnswerBytes
       })
-      return { bytes: body, ...(yield* judge({ response: body, message: checkpoint, nonce })) }
+      const what = `the answer (${contentType.slice(0, 60)})`
+      return { bytes: body, ...(yield* judge({ response: body, message: checkpoint, nonce }, what)) }
     }),
-    check: (receipt, { checkpoint }) => judge({ response: receipt, message: checkpoint })
+    check: (receipt, { checkpoint }) => judge({ response: receipt, message: checkpoint }, "it")
   }
 })
