@@ -2,6 +2,7 @@
  * The whole of Rainlogs in one process: the only place where layers meet. The embedded default is PostgreSQL beside
  * us, the file-system store and the in-process queue; `DATABASE_URL` replaces the database.
  */
+import * as AnchorLoop from "@rainlogs/core/anchor/AnchorLoop"
 import * as Archiver from "@rainlogs/core/archive/Archiver"
 import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
@@ -39,6 +40,7 @@ import type { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
+import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
 
@@ -60,6 +62,8 @@ export interface ApplianceOptions extends PipelineOptions {
   readonly settleMs?: number
   /** Where Cloudflare's API is; from the configuration when left out. */
   readonly cloudflareBaseUrl?: string
+  /** Time between two looks at what must be anchored, ms. */
+  readonly anchorSweepMs?: number
 }
 
 /** Where the API listens: `http://host:port`. */
@@ -141,6 +145,12 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
     )
   }))
 
+const anchorLoop = ({ anchorSweepMs }: ApplianceOptions) =>
+  AnchorLoop.layer(anchorSweepMs === undefined ? {} : { sweepMs: anchorSweepMs }).pipe(
+    Layer.provide(ConfiguredAnchors.layer),
+    Layer.provide(CloudflareHttpClient.layer)
+  )
+
 const listener = ({ host, port }: ApplianceOptions) =>
   HttpServerPlatform.layer({ hostname: host, port }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
@@ -167,6 +177,7 @@ export const layer = (options: ApplianceOptions) =>
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
+    Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.
     Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))

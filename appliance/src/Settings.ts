@@ -2,6 +2,7 @@
  * Every setting of the appliance in one list: what `rainlogs config` prints, what docs/configuration.md is made of, and
  * what an unknown `RAINLOGS_*` variable is checked against. The values themselves are parsed where they are used.
  */
+import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
 import { Effect, Schema } from "effect"
@@ -111,6 +112,42 @@ export const settings: ReadonlyArray<Setting> = [
     "bytes",
     defaultCloudflareOptions.longestResponseBytes,
     "The largest response after decompression; a larger one is split in time."
+  ),
+  text(
+    "RAINLOGS_TSA_URLS",
+    "none",
+    "RFC 3161 time-stamping authorities that every ledger is stamped by: URLs separated by commas, each with a name " +
+      "before it if wanted, `name=https://…`. The name is in the ledger; it is `tsa-<host>` unless given. " +
+      "See docs/anchors.md."
+  ),
+  text(
+    "RAINLOGS_TSA_ROOTS",
+    "none",
+    "The PEM file of the certificates that the authorities' timestamps must lead to; read at start."
+  ),
+  integer(
+    "RAINLOGS_TSA_REQUESTS_PER_MINUTE",
+    "requests",
+    defaultTimestampsPerMinute,
+    "Timestamps that each authority is asked for per minute, over all ledgers."
+  ),
+  text(
+    "RAINLOGS_ANCHOR_DIRECTORY",
+    "none",
+    "A second store, on another disk or machine, that gets a copy of every anchored checkpoint; outside the data directory."
+  ),
+  {
+    ...text(
+      "RAINLOGS_ANCHOR_WEBHOOK_URL",
+      "none",
+      "Where every anchored checkpoint is posted, signed as Standard Webhooks says."
+    ),
+    type: "url"
+  },
+  secret(
+    "RAINLOGS_ANCHOR_WEBHOOK_SECRET",
+    "none",
+    "What the webhook's requests are signed with: `whsec_` and 24 to 64 random bytes in base64."
   ),
   {
     ...text("RAINLOGS_LOG_LEVEL", "Info for serve, Warn for demo", "The least severe level that is logged."),

@@ -16,10 +16,25 @@ export const LedgerHealth = Schema.Struct({
 }).annotate({ identifier: "LedgerHealth" })
 export type LedgerHealth = typeof LedgerHealth.Type
 
+/** How the anchors are doing, over all customers. */
+export const AnchorsHealth = Schema.Struct({
+  configured: Count.annotate({ description: "Anchors; with none, nothing outside the archive attests its time." }),
+  failing: Count.annotate({ description: "Anchors that failed and have given no receipt since." }),
+  overdueLedgers: Count.annotate({
+    description: "Ledgers that have waited for an anchor for longer than their policy's `anchor-lag`."
+  }),
+  trustedDebtMs: Schema.NullOr(Schema.Finite).annotate({
+    description: "How long the oldest entry waits for a trusted time; 0 if none does, null if no anchor gives one."
+  })
+}).annotate({ identifier: "AnchorsHealth" })
+export type AnchorsHealth = typeof AnchorsHealth.Type
+
 /** What `GET /health` says. Times in ms, counts over all customers. */
 export const Health = Schema.Struct({
   status: Schema.Literals(["ok", "attention"]).annotate({
-    description: "`attention`: a zone is blocked, a ledger is halted, lags by more than ten minutes, or cannot be read."
+    description:
+      "`attention`: a zone is blocked, a ledger is halted, lags by more than ten minutes, or cannot be read, or " +
+      "its anchors are overdue."
   }),
   version: Schema.String,
   database: Schema.Struct({
@@ -28,6 +43,7 @@ export const Health = Schema.Struct({
   ledgers: Schema.NullOr(LedgerHealth).annotate({
     description: "Null if the published checkpoints could not be read in time."
   }),
+  anchors: AnchorsHealth,
   zones: Schema.Struct({ active: Count, blocked: Count }),
   queue: Schema.Struct({ waiting: Count.annotate({ description: "Jobs waiting for a worker." }) }),
   circuits: Schema.Struct({

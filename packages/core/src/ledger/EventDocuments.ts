@@ -2,9 +2,10 @@
  * The event documents the ledger writes about itself (ledger format §3), from the domain's own types. The texts of
  * genesis and policy become signed notes; heartbeat and gap are stored as they are.
  */
+import { type Anchored, printAnchored } from "@rainlogs/verify/Anchored"
 import { encode } from "@rainlogs/verify/Ascii"
 import { controlChain } from "@rainlogs/verify/Chain"
-import { type Gap, heartbeatSource, printGap } from "@rainlogs/verify/Gap"
+import { anchorSource, type Gap, heartbeatSource, printGap } from "@rainlogs/verify/Gap"
 import { printGenesis } from "@rainlogs/verify/Genesis"
 import { printHeartbeat } from "@rainlogs/verify/Heartbeat"
 import { printPolicy } from "@rainlogs/verify/Policy"
@@ -71,4 +72,22 @@ export const missedHeartbeats = (
   reason: "outage",
   detected,
   detail: null
+})
+
+/** What a receipt says, without its ledger. */
+export type AnchoredFacts = Omit<Anchored, "origin">
+
+/** The document that chains a receipt into the ledger. */
+export const anchoredDocument = (origin: Origin, facts: AnchoredFacts): Uint8Array =>
+  encode(printAnchored({ origin, ...facts }))
+
+/** The facts of the gap that declares that `anchor` attested nothing in `[from, to)`, Unix ms. */
+export const missedAnchor = (anchor: string, from: number, to: number): GapFacts => ({
+  chain: controlChain,
+  source: anchorSource,
+  from,
+  to,
+  reason: "outage",
+  detected: to,
+  detail: `no receipt of ${anchor} in this time`
 })

@@ -21,6 +21,8 @@ import { defaultPolicy, type Policy } from "../domain/Policy.ts"
 import { ObjectStore, StorageError } from "../storage/ObjectStore.ts"
 import type { EventDraft } from "./EntryDraft.ts"
 import {
+  anchoredDocument,
+  type AnchoredFacts,
   gapDocument,
   type GapFacts,
   genesisText,
@@ -69,6 +71,14 @@ export class LedgerEvents extends Context.Service<LedgerEvents, {
   ) => Effect.Effect<void, GenesisMismatch | PolicyInvalid | SignerUnavailable | StorageError | DatabaseError>
   /** Stores a gap document, for `WindowLedger.declareGap` to append. */
   readonly gap: (ledger: LedgerOf, gap: GapFacts) => Effect.Effect<StoredDocument, StorageError>
+  /** Appends a gap of the ledger's own doings (not of a source's windows); again, it is the same entry. */
+  readonly declare: (ledger: LedgerOf, gap: GapFacts, now: number) => Effect.Effect<void, StorageError | DatabaseError>
+  /** Appends the event that chains a stored receipt; again, it is the same entry. */
+  readonly anchored: (
+    ledger: LedgerOf,
+    facts: AnchoredFacts,
+    now: number
+  ) => Effect.Effect<void, StorageError | DatabaseError>
   /**
    * Appends what is due at `now` (Unix ms): one gap that excuses missed epochs, the heartbeat of the last ended epoch,
    * both or nothing; true if it appended. Nothing before the genesis.
@@ -222,6 +232,14 @@ const make = Effect.gen(function*() {
 
   return LedgerEvents.of({
     open,
+    declare: Effect.fn("LedgerEvents.declare")(function*(ledger, gap, now) {
+      const document = yield* putDocument(ledger.origin, gapDocument(ledger.origin, gap))
+      yield* store.append(ledger, draftOf(ledger.origin, "gap", document), now)
+    }),
+    anchored: Effect.fn("LedgerEvents.anchored")(function*(ledger, facts, now) {
+      const document = yield* putDocument(ledger.origin, anchoredDocument(ledger.origin, facts))
+      yield* store.append(ledger, draftOf(ledger.origin, "anchored", document), now)
+    }),
     gap: Effect.fn("LedgerEvents.gap")((ledger, gap) => putDocument(ledger.origin, gapDocument(ledger.origin, gap))),
     heartbeats
   })

@@ -69,6 +69,14 @@ export class LedgerStore extends Context.Service<LedgerStore, {
     Option.Option<{ readonly documentSha256: string; readonly time: number; readonly seq: number }>,
     DatabaseError
   >
+  /** The events of a kind in the control chain, the newest first, streamed. */
+  readonly events: (
+    ledger: LedgerOf,
+    kind: EventDraft["kind"]
+  ) => Stream.Stream<
+    { readonly documentSha256: string; readonly time: number; readonly seq: number },
+    DatabaseError
+  >
   /** Runs `work` if no other process publishes this ledger now; none if one does. */
   readonly exclusively: <A, E, R>(
     ledger: LedgerOf,

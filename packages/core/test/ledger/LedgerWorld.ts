@@ -6,7 +6,7 @@ import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
 import { ledgerKey } from "@rainlogs/verify/Layout"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
+import { verifyArchive, type VerifyOptions } from "@rainlogs/verify/VerifyArchive"
 import { Effect, Layer, Redacted, type Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -80,8 +80,13 @@ export class LedgerWorld {
 
   /** The verifier's report on the objects. */
   get report() {
+    return this.reportWith({})
+  }
+
+  /** The same with more to judge by than the log's key. */
+  reportWith(options: Partial<VerifyOptions>) {
     return Effect.promise(() =>
-      verifyArchive(memoryReader(this.files), { keys: [parseVerifierKey(golden.keys.log.vkey)] })
+      verifyArchive(memoryReader(this.files), { keys: [parseVerifierKey(golden.keys.log.vkey)], ...options })
     )
   }
 

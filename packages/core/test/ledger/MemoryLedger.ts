@@ -29,6 +29,7 @@ export class MemoryRows {
   readonly #heads = new Map<string, Entry>()
   readonly turn = Semaphore.makeUnsafe(1)
   publishing = false
+  ledgers: ReadonlyArray<LedgerOf> = [ledger]
 
   of(origin: Origin): Array<{ readonly row: LedgerRow; readonly entry: Entry }> {
     const rows = this.#rows.get(origin) ?? []
@@ -87,7 +88,7 @@ export class MemoryRows {
 export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service"] => {
   const snapshot = (origin: Origin) => hook("sql snapshot", Effect.sync(() => rows.snapshot(origin)))
   return LedgerStore.of({
-    ledgers: hook("sql ledgers", Effect.succeed([ledger])),
+    ledgers: hook("sql ledgers", Effect.sync(() => rows.ledgers)),
     append: (of, draft, now) => hook("sql append", Effect.sync(() => rows.append(of.origin, draft, now))),
     appendAt: (of, now, make) =>
       rows.turn.withPermits(1)(
@@ -117,6 +118,19 @@ export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service
             : Option.some({ documentSha256: last.object, time: last.time, seq: last.seq })
         })
       ),
+    events: (of, kind) =>
+      Stream.unwrap(hook(
+        "sql events",
+        Effect.sync(() =>
+          Stream.fromIterable(
+            rows.of(of.origin).filter(({ entry }) => entry.kind === kind).map(({ entry }) => ({
+              documentSha256: entry.object,
+              time: entry.time,
+              seq: entry.seq
+            })).toReversed()
+          )
+        )
+      )),
     exclusively: (_, work) =>
       Effect.suspend(() => {
         if (rows.publishing) return Effect.succeedNone

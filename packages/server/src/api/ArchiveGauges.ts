@@ -2,6 +2,7 @@
  * The gauges of `GET /metrics` that describe the whole archive: over all customers and without their names. They are
  * set when somebody looks; a part that cannot be read is NaN, never an old number.
  */
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import type { SourceProgress } from "@rainlogs/core/archive/WindowLedger"
 import { JobState } from "@rainlogs/core/domain/LogJob"
@@ -39,6 +40,7 @@ const lagOf = (progress: ReadonlyArray<SourceProgress> | null, now: number): num
 export const make = Effect.gen(function*() {
   const state = yield* SystemState
   const queue = yield* JobQueue
+  const anchoring = yield* AnchorLoop
 
   return Effect.gen(function*() {
     const [progress, status, ledgers] = yield* Effect.all([state.progress, state.zones, state.ledgers], {
@@ -60,5 +62,6 @@ export const make = Effect.gen(function*() {
     yield* Metric.update(unpublished, ledgers?.unpublishedEntries ?? Number.NaN)
     yield* Metric.update(ledgerLag, ledgers?.longestLagMs ?? Number.NaN)
     yield* Metric.update(halted, ledgers?.halted ?? Number.NaN)
+    yield* anchoring.gauges
   })
 })

@@ -1,8 +1,10 @@
 /**
  * Handlers: health. It needs no credentials, so it answers from a state that is read rarely, however often it is asked.
  */
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
+import type { AnchorsStatus } from "@rainlogs/core/anchor/AnchorStatus"
 import { Api } from "@rainlogs/core/api/Api"
-import type { Health } from "@rainlogs/core/api/SystemApi"
+import type { AnchorsHealth, Health } from "@rainlogs/core/api/SystemApi"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { Clock, Effect } from "effect"
@@ -22,6 +24,7 @@ export const layer = HttpApiBuilder.group(
     const state = yield* SystemState
     const queue = yield* JobQueue
     const breaker = yield* CircuitBreaker
+    const anchoring = yield* AnchorLoop
     const startedAt = yield* Clock.currentTimeMillis
 
     return handlers.handle(
@@ -33,13 +36,16 @@ export const layer = HttpApiBuilder.group(
         }
         const { active, blocked, latencyMs } = zones
         const ledger = yield* state.ledgers
-        const sound = blocked === 0 && ledger !== null && ledger.halted === 0 && ledger.longestLagMs <= publicationLagMs
+        const anchors = anchorsHealth(yield* anchoring.status)
+        const published = ledger !== null && ledger.halted === 0 && ledger.longestLagMs <= publicationLagMs
+        const sound = blocked === 0 && published && anchors.overdueLedgers === 0
         const circuits = yield* breaker.snapshot
         const health: Health = {
           status: sound ? "ok" : "attention",
           version,
           database: { latencyMs },
           ledgers: ledger,
+          anchors,
           zones: { active, blocked },
           queue: { waiting: yield* queue.size },
           circuits: { open: circuits.filter((circuit) => circuit.state !== "closed").length },
@@ -50,3 +56,10 @@ export const layer = HttpApiBuilder.group(
     )
   })
 )
+
+const anchorsHealth = ({ anchors, overdueLedgers, trustedDebtMs }: AnchorsStatus): AnchorsHealth => ({
+  configured: anchors.length,
+  failing: anchors.filter(({ lastFailure }) => lastFailure !== null).length,
+  overdueLedgers,
+  trustedDebtMs
+})

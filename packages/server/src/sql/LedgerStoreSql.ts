@@ -14,6 +14,9 @@ import { decodeRows, SafeInteger } from "./Row.ts"
 /** Rows read at once by `rows`: at most 32 MiB of entries, commonly half a MiB. */
 const pageSize = 512
 
+/** Events read at once by `events`. */
+const eventPageSize = 64
+
 /** How many publications one process runs at once; each holds one connection of the pool. */
 const mostPublications = 2
 
@@ -113,6 +116,21 @@ const make = Effect.gen(function*() {
       inCustomer(sql, "LedgerStore.lastEvent", ledger.customer)
     )
 
+  const events = (ledger: LedgerOf, kind: EventDraft["kind"]) =>
+    Stream.paginate(Number.MAX_SAFE_INTEGER, (before) =>
+      decodeRows(EventRow)(sql`
+        SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq FROM ledger_entries
+        WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} AND seq < ${before}
+        ORDER BY seq DESC LIMIT ${eventPageSize}`).pipe(
+        inCustomer(sql, "LedgerStore.events", ledger.customer),
+        Effect.map((page) =>
+          [
+            page,
+            page.length < eventPageSize ? Option.none<number>() : Option.fromNullishOr(page.at(-1)?.seq)
+          ] as const
+        )
+      ))
+
   /**
    * A transaction-level lock on a connection of its own: it ends with the transaction, however the process ends, and
    * works through a transaction pooler. The work itself uses other connections.
@@ -155,7 +173,7 @@ const make = Effect.gen(function*() {
     ))
   }
 
-  return LedgerStore.of({ ledgers, append, appendAt, snapshot, rows, lastEvent, exclusively })
+  return LedgerStore.of({ ledgers, append, appendAt, snapshot, rows, lastEvent, events, exclusively })
 })
 
 /** The ledger store on the `SqlClient`, which needs at least four connections. */

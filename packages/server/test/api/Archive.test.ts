@@ -2,6 +2,7 @@
  * The API on the real ports: PostgreSQL, file-system store, ledger, sealer and opener.
  */
 import { assert, layer } from "@effect/vitest"
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { Opener } from "@rainlogs/core/archive/Opener"
 import { Planner } from "@rainlogs/core/archive/Planner"
@@ -71,6 +72,7 @@ const Ports = Planner.layer().pipe(
     files,
     source,
     JobQueue.layerMemory,
+    Layer.mock(AnchorLoop, { status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }) }),
     CircuitBreaker.layer,
     Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
     AdminToken.layer(Redacted.make(adminToken))

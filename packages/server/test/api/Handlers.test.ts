@@ -337,4 +337,35 @@ layer(Live)("the API through its typed client", (it) => {
         halted: 0
       })
     }))
+
+  it.effect("health says how the anchors are doing, without their names", () =>
+    Effect.gen(function*() {
+      const state = yield* MemoryState
+      const anybody = yield* client("")
+      state.zones.clear()
+      state.publication = { publishedSize: 2, sqlSize: 2, halted: null, lagMs: 0 }
+      yield* TestClock.adjust("1 minute")
+      const none = yield* anybody.health()
+      assert.strictEqual(none.status, "ok")
+      assert.deepStrictEqual(none.anchors, { configured: 0, failing: 0, overdueLedgers: 0, trustedDebtMs: null })
+      const anchor = {
+        id: "tsa-example",
+        type: "rfc3161",
+        ledgers: 1,
+        lastTime: 1,
+        longestDebtMs: 9,
+        expires: null
+      } as const
+      state.anchoring = {
+        anchors: [
+          { ...anchor, overdue: 1, lastFailure: { category: "untrusted", detail: "no root" } },
+          { ...anchor, id: "other", overdue: 0, lastFailure: null }
+        ],
+        overdueLedgers: 1,
+        trustedDebtMs: 9
+      }
+      const late = yield* anybody.health()
+      assert.strictEqual(late.status, "attention")
+      assert.deepStrictEqual(late.anchors, { configured: 2, failing: 1, overdueLedgers: 1, trustedDebtMs: 9 })
+    }))
 })

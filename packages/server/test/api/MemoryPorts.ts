@@ -1,6 +1,8 @@
 /**
  * In-memory implementations of the ports the API uses, and their state for a test to set and look at.
  */
+import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
+import type { AnchorsStatus } from "@rainlogs/core/anchor/AnchorStatus"
 import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { Opener } from "@rainlogs/core/archive/Opener"
@@ -42,6 +44,7 @@ export class MemoryState extends Context.Service<MemoryState, {
   oldestUncommitted: number | null
   /** How far every ledger is published. */
   publication: LedgerStatus
+  anchoring: AnchorsStatus
 }>()("test/MemoryState") {
   static readonly layer = Layer.sync(MemoryState, (): typeof MemoryState.Service => ({
     customers: new Map(),
@@ -54,7 +57,8 @@ export class MemoryState extends Context.Service<MemoryState, {
     database: "up",
     pulled: 0,
     oldestUncommitted: null,
-    publication: { publishedSize: 2, sqlSize: 2, halted: null, lagMs: 0 }
+    publication: { publishedSize: 2, sqlSize: 2, halted: null, lagMs: 0 },
+    anchoring: { anchors: [], overdueLedgers: 0, trustedDebtMs: null }
   }))
 }
 
@@ -246,6 +250,11 @@ const publisher = Layer.unwrap(Effect.gen(function*() {
   return Layer.mock(Publisher, { status: () => Effect.sync(() => state.publication) })
 }))
 
+const anchorLoop = Layer.effect(
+  AnchorLoop,
+  Effect.map(MemoryState, (state) => AnchorLoop.of({ status: Effect.sync(() => state.anchoring), gauges: Effect.void }))
+)
+
 /** The operator's token of these tests. */
 export const adminToken = "operator-token-of-the-tests-0123456789"
 
@@ -260,6 +269,7 @@ export const layer = Layer.mergeAll(
   ledgerEvents,
   ledgerStore,
   publisher,
+  anchorLoop,
   JobQueue.layerMemory,
   CircuitBreaker.layer,
   AdminToken.layer(Redacted.make(adminToken))

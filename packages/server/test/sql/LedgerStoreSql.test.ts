@@ -55,6 +55,20 @@ describe("LedgerStoreSql", { timeout: 60_000 }, () => {
         assert.deepStrictEqual(yield* Stream.runCollect(store.rows(ledger, 0, 10)), [])
       }))
 
+    it.effect("streams the events of a kind, the newest first, over more than a page", () =>
+      Effect.gen(function*() {
+        const store = yield* LedgerStore
+        const ledger = yield* ledgerOf
+        for (let i = 0; i < 130; i++) yield* store.append(ledger, eventFor(ledger.origin, `document ${i}`), start + i)
+        const kind = eventFor(ledger.origin, "").kind
+        const all = yield* Stream.runCollect(store.events(ledger, kind))
+        assert.deepStrictEqual(all.map(({ seq }) => seq), Array.from({ length: 130 }, (_, index) => 129 - index))
+        assert.strictEqual(all[0]?.time, start + 129)
+        assert.deepStrictEqual(yield* Stream.runCollect(store.events(ledger, "anchored")), [])
+        const other = yield* ledgerOf
+        assert.deepStrictEqual(yield* Stream.runCollect(store.events(other, kind)), [])
+      }))
+
     it.effect("an event appended twice is one entry", () =>
       Effect.gen(function*() {
         const store = yield* LedgerStore
