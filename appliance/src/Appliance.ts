@@ -118,6 +118,8 @@ const cloudflare = (options: ApplianceOptions) =>
     return strategy.pipe(Layer.provide(client), Layer.provide(CloudflareHttpClient.layer))
   }))
 
+const recordsRoot = Config.Literals(["on", "off"], "RAINLOGS_RECORDS_ROOT").pipe(Config.withDefault("on" as const))
+
 /** Database, stores and the road from `strategy` to the ledger; nothing runs yet. For embedding and measuring. */
 export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<CollectionStrategy, E, R>) =>
   Layer.unwrap(Effect.gen(function*() {
@@ -132,7 +134,7 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
     return BlockedZones.layer.pipe(
       Layer.provideMerge(archiver),
       Layer.provideMerge(Layer.mergeAll(
-        Sealer.layer({ spool }),
+        Sealer.layer({ spool, recordsRoot: yield* recordsRoot }),
         ObjectAdoption.layer,
         WindowGrowth.layer,
         PublishLoop.layer(),

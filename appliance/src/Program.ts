@@ -10,6 +10,7 @@ import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
+import * as Prove from "./commands/Prove.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -17,7 +18,7 @@ import { version } from "./Version.ts"
 
 const rainlogs = Command.make("rainlogs").pipe(
   Command.withDescription("A log archive that can prove itself"),
-  Command.withSubcommands([Demo.command, Serve.command, Verify.command, Bundle.command, Config.command])
+  Command.withSubcommands([Demo.command, Serve.command, Verify.command, Bundle.command, Prove.command, Config.command])
 )
 
 /** Runs the command line of this process; `postgresArchive` is the embedded programs' archive, if there is one. */

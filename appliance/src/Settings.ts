@@ -57,6 +57,11 @@ export const settings: ReadonlyArray<Setting> = [
     "rainlogs.localhost",
     "The domain in the name of every new customer's ledger, `<domain>/t/<customer>`; it cannot be changed later."
   ),
+  text(
+    "RAINLOGS_RECORDS_ROOT",
+    "on",
+    "`on` or `off`: whether single lines can be proven later without showing others; it costs a few hashes a line."
+  ),
   integer(
     "RAINLOGS_LOGPULL_SETTLE_MS",
     "ms",

@@ -1,11 +1,15 @@
 import { afterAll, assert, describe, it } from "@effect/vitest"
+import { BundleZip } from "@rainlogs/verify/bundle/BundleZip"
+import { decryptChunks, openHeader } from "@rainlogs/verify/ChunkedEncryption"
 import { main as verify } from "@rainlogs/verify/cli"
+import { withBundleFile } from "@rainlogs/verify/node/BundleFile"
 import { spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { zstdDecompressSync } from "node:zlib"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const bun = join(root, "node_modules", ".bin", "bun")
@@ -40,6 +44,24 @@ const sink = () => {
   return { written, output: { stdout: { write: (text: string) => written.push(text) }, stderr: { write: () => true } } }
 }
 
+/** The plaintext of the first object of a bundle with disclosed keys. */
+const openDisclosed = (bundle: string) =>
+  withBundleFile(bundle, async (source) => {
+    const zip = await BundleZip.open(source)
+    const members = [...zip.members]
+    const object = members.find(({ name }) => name.endsWith(".ndjson.zst"))
+    const job = /([0-9a-f-]{36})-[0-9a-f]{16}\.ndjson/.exec(object?.name ?? "")?.[1] ?? ""
+    const disclosed = zip.member(`disclosed/${job}.key`)
+    if (object === undefined || disclosed === undefined) throw new Error("no object with a disclosed key")
+    const stored = await zip.read(object)
+    const dataKey = Buffer.from(Buffer.from(await zip.read(disclosed)).toString().trim(), "hex")
+    const keys = openHeader(stored, new Uint8Array(dataKey), job)
+    if (keys === null) throw new Error("the key is another object's")
+    const chunks: Array<Uint8Array> = []
+    for await (const chunk of decryptChunks(stored, keys)) chunks.push(chunk)
+    return zstdDecompressSync(Buffer.concat(chunks)).toString()
+  })
+
 describe("rainlogs demo", () => {
   const data = join(directory, "data")
 
@@ -53,7 +75,7 @@ describe("rainlogs demo", () => {
         integrity: "PASS",
         completeness: "PASS",
         anchoring: "INCONCLUSIVE",
-        erasures: "INCONCLUSIVE"
+        erasures: "PASS"
       })
       assert.strictEqual(result.archive, join(data, "archive"))
       assert.isAtLeast(result.windows, 6)
@@ -104,6 +126,38 @@ describe("rainlogs demo", () => {
     assert.strictEqual(ended.code, 130, ended.stderr)
     assert.match(ended.stdout, /INTEGRITY +PASS\n +COMPLETENESS +PASS/)
     assert.throws(() => statSync(join(live, "postgres", "postmaster.pid")), /ENOENT/)
+  }, 120_000)
+
+  it("hands out evidence: a bundle that can be read and verified, and one line of it proven alone", async () => {
+    const live = join(directory, "live")
+    const { vkey, zone } = JSON.parse(readFileSync(join(live, "secrets", "demo.json"), "utf8"))
+    const bundle = join(directory, "evidence.zip")
+    const span = ["--data", live, "--zone", zone]
+    const asked = [...span, "--from", "2000-01-01", "--to", "2100-01-01"]
+    const made = await rainlogs(["bundle", ...asked, "--disclose", "--out", bundle, "--json"])
+    assert.strictEqual(made.code, 0, made.stderr)
+    const key = vkey
+    const said = sink()
+    const only = ["--only", "integrity,completeness,erasures"]
+    assert.strictEqual(await verify([bundle, "--key", key, ...only], said.output), 0, said.written.join(""))
+
+    // What is disclosed opens the objects without any of our services.
+    const open = await openDisclosed(bundle)
+    const { RayID: ray } = JSON.parse(open.split("\n")[5] ?? "{}")
+    const out = join(directory, "line")
+    const proven = await rainlogs(["prove", ...span, "--ray", ray, "--out", out, "--json"])
+    assert.strictEqual(proven.code, 0, proven.stderr)
+    assert.isAtMost(statSync(`${out}.line-proof`).size, 4096)
+    assert.strictEqual(JSON.parse(readFileSync(`${out}.json`, "utf8")).RayID, ray)
+    assert.strictEqual(await verify(["line", `${out}.line-proof`, `${out}.json`, "--key", key], sink().output), 0)
+    writeFileSync(`${out}.json`, readFileSync(`${out}.json`, "utf8").replace(ray, ray.split("").toReversed().join("")))
+    assert.strictEqual(await verify(["line", `${out}.line-proof`, `${out}.json`, "--key", key], sink().output), 1)
+
+    const unknown = await rainlogs(["prove", ...span, "--ray", "no-such-ray"])
+    assert.deepStrictEqual([unknown.code, /widen --from and --to/.test(unknown.stderr)], [1, true])
+    const nowhere = await rainlogs(["bundle", "--data", join(directory, "nowhere"), ...asked.slice(2)])
+    assert.deepStrictEqual([nowhere.code, /does not exist/.test(nowhere.stderr)], [1, true])
+    assert.throws(() => statSync(join(directory, "nowhere")), /ENOENT/)
   }, 120_000)
 
   it("closes its secrets to other users", async () => {

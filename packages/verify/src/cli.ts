@@ -7,6 +7,8 @@ import { MalformedBundleError } from "./bundle/ZipFormat.ts"
 import { type CommandOutput, type ExitCode, UsageError } from "./commands/CommandLine.ts"
 import { compareCommand } from "./commands/Compare.ts"
 import { help } from "./commands/Help.ts"
+import { lineCommand } from "./commands/Line.ts"
+import { objectCommand, proofCommand } from "./commands/ObjectProof.ts"
 import { verifyCommand } from "./commands/Verify.ts"
 import { watchCommand } from "./commands/Watch.ts"
 import { MalformedError } from "./Malformed.ts"
@@ -19,6 +21,9 @@ type Command = (argv: ReadonlyArray<string>, output: CommandOutput) => Promise<E
 
 const commands: ReadonlyMap<string, Command> = new Map([
   ["compare", compareCommand],
+  ["line", lineCommand],
+  ["object", objectCommand],
+  ["proof", proofCommand],
   ["watch", watchCommand]
 ])
 

@@ -72,7 +72,8 @@ const make = Effect.gen(function*() {
       records: record.records,
       plainSize: record.plainSize,
       fidelity: record.fidelity,
-      params: record.params === null ? null : Sha256Hex.make(record.params)
+      params: record.params === null ? null : Sha256Hex.make(record.params),
+      recordsRoot: record.recordsRoot === null ? null : Sha256Hex.make(record.recordsRoot)
     }
     const { customer, job, origin } = input
     yield* Stream.runDrain(opener.open({ origin, customer, job, object }))

@@ -3,6 +3,9 @@
  * frames of whole lines in parallel, encrypts, hashes, and spills to a spool file, all in one pass with bounded memory.
  * The stored bytes, once decrypted, are what `zstd -d` reads; the lines are the very bytes that came in.
  */
+import * as Hex from "@rainlogs/verify/Hex"
+import { sha256 as nativeSha256 } from "@rainlogs/verify/node/NativeSha256"
+import { RecordsRoot } from "@rainlogs/verify/records/RecordsRoot"
 import { Context, Effect, Layer, Pull, Redacted, type Scope, Stream } from "effect"
 import { randomBytes } from "node:crypto"
 import type { Origin } from "../domain/Customer.ts"
@@ -11,7 +14,7 @@ import { emptyLogObject, type Fidelity, type LogObject } from "../domain/LogObje
 import type { Window } from "../domain/Window.ts"
 import { keyOfObject } from "../ledger/EntryDraft.ts"
 import { chunkedEncryption } from "../secrets/ChunkedEncryption.ts"
-import { dekIdOf, printKeyRecord, wrappingContext } from "../secrets/KeyRecord.ts"
+import { dekIdOf, printKeyRecord, seedContext, wrappingContext } from "../secrets/KeyRecord.ts"
 import { Kms, KmsError } from "../secrets/Kms.ts"
 import { type ObjectExists, ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
 import { prepareTemporaryDirectory } from "../storage/TemporaryFiles.ts"
@@ -37,6 +40,8 @@ export interface SealerOptions {
   readonly framesInFlight: number
   /** Plaintext of all frames in flight, if there is more than one. */
   readonly bytesInFlight: number
+  /** Whether a records root is computed, so that single lines can be proven later (ledger format §9). */
+  readonly recordsRoot: "on" | "off"
 }
 
 /** Frames of 1 MiB, lines up to 64 MiB, objects up to 4 GiB, four frames in flight. */
@@ -45,7 +50,8 @@ export const defaultSealer: Omit<SealerOptions, "spool"> = {
   maxLineBytes: 67_108_864,
   maxStoredBytes: 4_294_967_296,
   framesInFlight: 4,
-  bytesInFlight: 8_388_608
+  bytesInFlight: 8_388_608,
+  recordsRoot: "on"
 }
 
 /** What is sealed: the window's records as NDJSON, and what binds them to their place. */
@@ -117,6 +123,8 @@ const makeSealing = (
   done: (frame: Buffer) => void
 ) => {
   const dataKey = randomBytes(32)
+  const seed = options.recordsRoot === "on" ? new Uint8Array(randomBytes(32)) : null
+  const commitments = seed === null ? null : new RecordsRoot(seed, nativeSha256)
   let writer: ObjectWriter | undefined
   let records = 0
   let plainSize = 0
@@ -133,6 +141,7 @@ const makeSealing = (
     const validated = validateLines(frame, options.maxLineBytes)
     if ("fault" in validated) return yield* refuse(validated.fault.code, validated.fault)
     records += validated.lines
+    commitments?.addLines(frame)
     // The frame is the writer's once it is added.
     plainSize += frame.length
     writer ??= yield* makeObjectWriter(options, { dataKey, job: input.job }, done)
@@ -140,14 +149,17 @@ const makeSealing = (
     if (writer.storedBytes() > options.maxStoredBytes) return yield* refuse("object-too-large")
   })
 
-  const wrap = Effect.fnUntraced(function*() {
-    const kek = yield* kms.currentKek(input.customer)
+  const wrap = Effect.fnUntraced(function*(
+    secret: Uint8Array,
+    kek: string,
+    context: (origin: string, job: string, kek: string) => Uint8Array
+  ) {
     const wrapped = yield* kms.wrap(
       input.customer,
-      Redacted.make(dataKey, { label: "data key" }),
-      wrappingContext(input.origin, input.job, kek)
+      Redacted.make(secret, { label: "data key" }),
+      context(input.origin, input.job, kek)
     )
-    if (wrapped.kek === kek) return wrapped
+    if (wrapped.kek === kek) return wrapped.bytes
     // The additional data names the key-encryption key, so it must be the one that wrapped.
     return yield* new KmsError({ operation: "wrap", kek, detail: `the key was replaced by ${wrapped.kek} meanwhile` })
   })
@@ -160,7 +172,9 @@ const makeSealing = (
       }
       const { file, sha256, size } = yield* writer.finish
       if (size > options.maxStoredBytes) return yield* refuse("object-too-large")
-      const { bytes: wrapped, kek } = yield* wrap()
+      const kek = yield* kms.currentKek(input.customer)
+      const wrapped = yield* wrap(dataKey, kek, wrappingContext)
+      const wrappedSeed = seed === null ? null : yield* wrap(seed, kek, seedContext)
       const dek = dekIdOf(input.job, sha256)
       const object: LogObject = {
         key: keyOfObject(input, sha256, "zstd"),
@@ -172,9 +186,10 @@ const makeSealing = (
         records,
         plainSize,
         fidelity,
-        params
+        params,
+        recordsRoot: commitments === null ? null : Sha256Hex.make(Hex.encode(commitments.root()))
       }
-      const record = { ...input, ...object, dek, kek, object: sha256, wrapped }
+      const record = { ...input, ...object, dek, kek, object: sha256, wrapped, wrappedSeed }
       return { object, spooled: { file, keyRecord: printKeyRecord(record) } }
     }
   )

@@ -12,7 +12,7 @@ export type Fidelity = typeof Fidelity.Type
 /** SHA-256 of the empty string: the object hash of an empty window, for which nothing is stored. */
 export const emptyObject = Sha256Hex.make(Entry.emptyObject)
 
-/** The facts of one sealed window. `key`, `dek` are null for an empty window. Sizes in bytes. */
+/** The facts of one sealed window. `key`, `dek` are null for an empty window, `recordsRoot` where none was made. Sizes in bytes. */
 export const LogObject = Schema.Struct({
   key: Schema.NullOr(Schema.String),
   sha256: Sha256Hex,
@@ -23,7 +23,8 @@ export const LogObject = Schema.Struct({
   records: Schema.Int,
   plainSize: Schema.Int,
   fidelity: Fidelity,
-  params: Schema.NullOr(Sha256Hex)
+  params: Schema.NullOr(Sha256Hex),
+  recordsRoot: Schema.NullOr(Sha256Hex)
 })
 export type LogObject = typeof LogObject.Type
 
@@ -36,5 +37,6 @@ export const emptyLogObject = {
   encryption: "none",
   dek: null,
   records: 0,
-  plainSize: 0
+  plainSize: 0,
+  recordsRoot: null
 } as const satisfies Partial<LogObject>

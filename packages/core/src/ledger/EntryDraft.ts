@@ -57,7 +57,7 @@ export const placeEntry = (draft: EntryDraft, place: Place): Entry => {
   if (draft.kind !== "object") {
     return { ...common, kind: draft.kind, size: draft.document.size, key: `event/${draft.document.sha256}` }
   }
-  const { codec, dek, encryption, fidelity, params, plainSize, records, size } = draft.object
+  const { codec, dek, encryption, fidelity, params, plainSize, records, recordsRoot, size } = draft.object
   return {
     ...common,
     kind: "object",
@@ -72,7 +72,7 @@ export const placeEntry = (draft: EntryDraft, place: Place): Entry => {
     source: draft.source,
     fidelity,
     params,
-    recordsRoot: null
+    recordsRoot
   }
 }
 

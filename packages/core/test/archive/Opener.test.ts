@@ -175,7 +175,8 @@ describe("opening", () => {
             records: 2,
             plainSize: Buffer.byteLength(lines[0]!) + 3,
             fidelity: "complete",
-            params: null
+            params: null,
+            recordsRoot: null
           }
           yield* store.putBytes(object.key!, bytes)
           assert.strictEqual((yield* open(object)).toString(), `${lines[0]}{}\n`)

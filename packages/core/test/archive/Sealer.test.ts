@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Hex from "@rainlogs/verify/Hex"
+import { RecordsRoot } from "@rainlogs/verify/records/RecordsRoot"
 import { Deferred, Effect, Fiber, Redacted, Schema, Stream } from "effect"
 import { execFileSync, spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -9,7 +11,7 @@ import { SealError } from "../../src/archive/SealError.ts"
 import { decompressFrame, FrameReader } from "../../src/archive/ZstdFrames.ts"
 import { emptyObject } from "../../src/domain/LogObject.ts"
 import { ChunkedDecryptor } from "../../src/secrets/ChunkedEncryption.ts"
-import { dekIdOf, parseKeyRecord, wrappingContext } from "../../src/secrets/KeyRecord.ts"
+import { dekIdOf, parseKeyRecord, seedContext, wrappingContext } from "../../src/secrets/KeyRecord.ts"
 import { ObjectStore } from "../../src/storage/ObjectStore.ts"
 import { archive, inPieces, inWorld, kmsOf, open, params, place, seal } from "./SealWorld.ts"
 
@@ -77,10 +79,21 @@ describe("sealing", () => {
           records: 2,
           plainSize: bytes.length + 1,
           fidelity: "complete",
-          params
+          params,
+          recordsRoot: sealed.object.recordsRoot
         })
-        const { wrapped, ...record } = parseKeyRecord(keyRecord)
-        assert.strictEqual(wrapped.length, 60)
+        const { wrapped, wrappedSeed, ...record } = parseKeyRecord(keyRecord)
+        assert.deepStrictEqual([wrapped.length, wrappedSeed?.length], [60, 60])
+        // The root is that of the very lines, under the seed that only the key record holds.
+        const kek = yield* kmsOf(7).currentKek(place.customer)
+        const seed = yield* kmsOf(7).unwrap(
+          place.customer,
+          { kek, bytes: wrappedSeed! },
+          seedContext(place.origin, place.job, kek)
+        )
+        const root = new RecordsRoot(Redacted.value(seed))
+        root.addLines(bytes)
+        assert.strictEqual(sealed.object.recordsRoot, Hex.encode(root.root()))
         assert.deepStrictEqual(record, {
           origin: place.origin,
           job: place.job,
@@ -91,7 +104,8 @@ describe("sealing", () => {
           plainSize: bytes.length + 1,
           params,
           fidelity: "complete",
-          codec: "zstd"
+          codec: "zstd",
+          recordsRoot: sealed.object.recordsRoot
         })
       })
     ))
@@ -169,7 +183,8 @@ describe("sealing", () => {
           records: 0,
           plainSize: 0,
           fidelity: "complete",
-          params
+          params,
+          recordsRoot: null
         })
         assert.isNull(sealed.spooled)
         yield* (yield* Sealer).store(sealed)

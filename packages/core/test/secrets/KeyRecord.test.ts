@@ -23,7 +23,9 @@ const record: KeyRecord = {
   params: null,
   fidelity: "complete",
   codec: "zstd",
-  wrapped: randomBytes(60)
+  wrapped: randomBytes(60),
+  recordsRoot: null,
+  wrappedSeed: null
 }
 
 describe("KeyRecord", () => {
@@ -33,6 +35,22 @@ describe("KeyRecord", () => {
       assert.deepStrictEqual({ ...parseKeyRecord(printed), wrapped: [] }, { ...record, params, wrapped: [] })
       assert.deepStrictEqual([...parseKeyRecord(printed).wrapped], [...record.wrapped])
     }
+  })
+
+  it("holds records root and seed together, in its second version", () => {
+    const recordsRoot = "ef".repeat(32)
+    const second = { ...record, recordsRoot, wrappedSeed: new Uint8Array(60).fill(5) }
+    const printed = printKeyRecord(second)
+    assert.match(Buffer.from(printed).toString(), /^rainlogs-key\/v2\n[^]*\nrecords-root ef.*\nwrapped .*\nseed .*\n$/)
+    assert.deepStrictEqual([parseKeyRecord(printed).recordsRoot, parseKeyRecord(printed).wrappedSeed], [
+      recordsRoot,
+      second.wrappedSeed
+    ])
+    assert.throws(() => printKeyRecord({ ...record, recordsRoot }), /go together/)
+    assert.throws(
+      () => parseKeyRecord(Buffer.from(Buffer.from(printed).toString().replace("/v2", "/v1"))),
+      MalformedError
+    )
   })
 
   it("is a text of fixed lines", () => {

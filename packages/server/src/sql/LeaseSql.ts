@@ -31,7 +31,8 @@ const objectAssignments = (object: LogObject) => ({
   records: object.records,
   plain_size: object.plainSize,
   fidelity: object.fidelity,
-  params_sha256: object.params === null ? null : Hex.decode(object.params, 32)
+  params_sha256: object.params === null ? null : Hex.decode(object.params, 32),
+  records_root: object.recordsRoot === null ? null : Hex.decode(object.recordsRoot, 32)
 })
 
 const StateRow = Schema.Struct({

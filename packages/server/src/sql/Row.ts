@@ -81,7 +81,8 @@ export const jobColumns = `j.id, j.customer_id AS "customer", j.zone_id AS "zone
   j.from_ms AS "from", j.to_ms AS "to", j.state, j.attempts, j.failures, j.fence, j.not_before_ms AS "notBefore",
   j.last_error AS "lastError", j.created_ms AS "createdAt", j.updated_ms AS "updatedAt",
   j.object_key AS "key", encode(j.object_sha256, 'hex') AS "sha256", j.object_size AS "size", j.codec, j.encryption,
-  j.dek, j.records, j.plain_size AS "plainSize", j.fidelity, encode(j.params_sha256, 'hex') AS "params"`
+  j.dek, j.records, j.plain_size AS "plainSize", j.fidelity, encode(j.params_sha256, 'hex') AS "params",
+  encode(j.records_root, 'hex') AS "recordsRoot"`
 
 const jobFields = {
   id: JobId,
@@ -107,7 +108,8 @@ const jobFields = {
   records: Schema.NullOr(SafeInteger),
   plainSize: Schema.NullOr(SafeInteger),
   fidelity: Schema.NullOr(LogObject.fields.fidelity),
-  params: LogObject.fields.params
+  params: LogObject.fields.params,
+  recordsRoot: LogObject.fields.recordsRoot
 }
 
 /** A row with {@link jobColumns}. */
@@ -145,9 +147,9 @@ export const jobOf = (row: JobRow, sourceName: SourceName): LogJob => ({
 
 /** The object of a row; null if none was ever stored. The columns are there together or not at all. */
 export const objectOf = (row: JobRow): LogObject | null => {
-  const { codec, dek, encryption, fidelity, key, params, plainSize, records, sha256, size } = row
+  const { codec, dek, encryption, fidelity, key, params, plainSize, records, recordsRoot, sha256, size } = row
   return sha256 === null || size === null || codec === null || encryption === null || records === null ||
       plainSize === null || fidelity === null
     ? null
-    : { key, sha256, size, codec, encryption, dek, records, plainSize, fidelity, params }
+    : { key, sha256, size, codec, encryption, dek, records, plainSize, fidelity, params, recordsRoot }
 }

@@ -84,6 +84,7 @@ export const newJob = Effect.fnUntraced(function*(options: {
         plainSize: 2000,
         fidelity: "complete",
         params: null,
+        recordsRoot: null,
         ...options.object
       }
       : null,

@@ -119,7 +119,8 @@ export const objectFor = ({ job, source }: Pick<LeasedJob, "job" | "source">, co
     records: 2,
     plainSize: 300,
     fidelity: "complete",
-    params: digest("parameters")
+    params: digest("parameters"),
+    recordsRoot: digest("records")
   }
 }
 

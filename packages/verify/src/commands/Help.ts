@@ -8,6 +8,9 @@ export const help = `rainlogs-verify: verify a Rainlogs archive offline, with no
 Usage
   rainlogs-verify ARCHIVE --key VKEY [options]     the four verdicts over one ledger
   rainlogs-verify compare A B --key VKEY           do two copies show one history?
+  rainlogs-verify proof FILE --key VKEY            does this file prove that the log signed two histories?
+  rainlogs-verify object FILE PROOF --key VKEY     one stored object and its .tlog-proof
+  rainlogs-verify line PROOF LINE --key VKEY       one log line and its proof
   rainlogs-verify watch ARCHIVE --key VKEY --state FILE
                                                    pin every checkpoint; alarm when a later one does not extend it
 
