@@ -12,6 +12,13 @@ import { tileHeight, tilePath, tileWidth } from "./Tile.ts"
 // Tiles kept: a proof reads at most a few per level.
 const cached = 64
 
+/** Widths under which a tile of at least `width` hashes may be stored, likeliest first: a publication may have widened it. */
+export function* widthsFrom(width: number): Generator<number> {
+  yield width
+  if (width < tileWidth) yield tileWidth
+  for (let wider = width + 1; wider < tileWidth; wider++) yield wider
+}
+
 /** A tile that the tree size implies is not there, or not of its size. */
 export class TileMissingError extends Error {
   override readonly name = "TileMissingError"
@@ -25,13 +32,12 @@ export const tileNodes = (reader: Pick<ArchiveReader, "read">, origin: string, s
     const hashes = Math.floor(size / tileWidth ** level)
     const width = Math.min(tileWidth, hashes - index * tileWidth)
     if (width < 1) throw new MalformedError("tile", `there is no tile ${level}/${index} in a tree of ${size}`)
-    const full = ledgerKey(origin, tilePath(level, index))
-    const bytes = (width < tileWidth ? await reader.read(ledgerKey(origin, tilePath(level, index, width))) : null) ??
-      await reader.read(full)
-    if (bytes === null || bytes.length < width * 32) {
-      throw new TileMissingError(`${full}: the tile of ${width} hashes is missing or too short`)
+    for (const stored of widthsFrom(width)) {
+      const bytes = await reader.read(ledgerKey(origin, tilePath(level, index, stored)))
+      if (bytes !== null && bytes.length >= width * 32) return bytes
     }
-    return bytes
+    const key = ledgerKey(origin, tilePath(level, index, width))
+    throw new TileMissingError(`${key}: the tile of ${width} hashes is missing or too short`)
   }
 
   const tile = (level: number, index: number): Promise<Uint8Array> => {

@@ -101,7 +101,7 @@ export const openBundle = async (source: ByteSource, newHash: () => IncrementalS
     disclosure: scope.disclosed ? await readDisclosure(zip, archived) : null,
     members: manifest.size + 1,
     checkRest: async (onBytes) => {
-      for (const name of [...unchecked]) {
+      for (const name of unchecked) {
         const member = zip.member(name)
         if (member !== undefined) compare(member, await digest(member, onBytes))
       }

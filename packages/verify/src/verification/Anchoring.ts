@@ -133,17 +133,9 @@ export class Anchoring {
         ? "nothing outside the archive attests the time or the head of this ledger"
         : "there are receipts, but none is of an anchor that was given as trusted (--tsa-root, --key, --policy)"
       this.#find({ code: "NO_ANCHOR", severity: "inconclusive", detail })
-    } else if (this.#uncovered !== null && headTime !== null) {
-      const { first, time } = this.#uncovered
-      const at = freshness?.asOf ?? headTime
-      const overdue = at - time > lag
-      const detail = `entries from leaf ${first} on have no trusted time yet`
-      const [code, severity] = overdue
-        ? ["ANCHOR_OVERDUE", "inconclusive"] as const
-        : ["ANCHOR_PENDING", "notice"] as const
-      this.#find({ code, severity, detail, expected: `by ${isoTime(time + lag)}`, actual: `at ${isoTime(at)}` })
     }
-    const open = times.length === 0 || this.#uncovered !== null || this.#lateCount > 0
+    const overdue = times.length > 0 && this.#reportUncovered(headTime, lag, freshness)
+    const open = times.length === 0 || overdue || this.#lateCount > 0
     for (const finding of untrusted) this.#find({ severity: open ? "inconclusive" : "notice", ...finding })
     const needing = needingRenewal(times, now)
     for (const { by, expires, key } of needing) {
@@ -165,6 +157,20 @@ export class Anchoring {
       const detail = "the times speak of a ledger whose integrity is not proven"
       this.#find({ code: "INTEGRITY_NOT_PROVEN", severity: "inconclusive", detail })
     }
+  }
+
+  // Entries after the newest anchor: a matter of time while they are younger than the lag.
+  #reportUncovered(headTime: number | null, lag: number, freshness: Freshness | null): boolean {
+    if (this.#uncovered === null || headTime === null) return false
+    const { first, time } = this.#uncovered
+    const at = freshness?.asOf ?? headTime
+    const overdue = at - time > lag
+    const detail = `entries from leaf ${first} on have no trusted time yet`
+    const [code, severity] = overdue
+      ? ["ANCHOR_OVERDUE", "inconclusive"] as const
+      : ["ANCHOR_PENDING", "notice"] as const
+    this.#find({ code, severity, detail, expected: `by ${isoTime(time + lag)}`, actual: `at ${isoTime(at)}` })
+    return overdue
   }
 
   #reportLate(): void {
