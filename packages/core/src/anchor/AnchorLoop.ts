@@ -11,12 +11,12 @@ import { PublishLoop } from "../ledger/PublishLoop.ts"
 import { CircuitBreaker } from "../resilience/CircuitBreaker.ts"
 import { RateBudget } from "../resilience/RateBudget.ts"
 import { ObjectStore } from "../storage/ObjectStore.ts"
-import { type Anchor, type AnchorError, Anchors, isTrusted } from "./Anchor.ts"
+import { type Anchor, type AnchorError, Anchors } from "./Anchor.ts"
 import { AnchorAlarm } from "./AnchorAlarm.ts"
 import { makeCoverage } from "./AnchorCoverage.ts"
 import { AnchoredLedger } from "./AnchoredLedger.ts"
 import { guarded, guardKey } from "./AnchorGuard.ts"
-import { renewalIntervalMs } from "./AnchorSchedule.ts"
+import { makeRecovery } from "./AnchorRecovery.ts"
 import * as AnchorStatus from "./AnchorStatus.ts"
 import { makeStamper } from "./Stamper.ts"
 
@@ -57,36 +57,13 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
   const recovered = new Set<CustomerId>()
   const work = new Map(anchors.map((anchor) => [guarded(anchor, { breaker, budgets }), Latch.makeUnsafe(false)]))
 
-  const contextOf = (ledger: AnchoredLedger, anchor: Anchor) => ({
-    pace: ledger.pace,
-    oldest: ledger.oldestFor(anchor.id)
-  })
-
-  // What an earlier process left: receipts that were kept and not yet chained, and when the newest one expires.
-  const recover = Effect.fnUntraced(function*(ledger: AnchoredLedger, anchor: Anchor) {
-    const of = ledger.ledger
-    const sizes = yield* stamper.stored(of, anchor, ledger.chainedUpTo(anchor.id), ledger.size)
-    for (const size of sizes) {
-      const facts = yield* stamper.stamp(of, anchor, yield* stamper.requestAt(of, size), contextOf(ledger, anchor))
-      ledger.learn(anchor.id, size, facts)
-      yield* ledger.look(store, coverage, anchors)
-    }
-    if (sizes.length > 0) yield* publishing.notify(of.customer)
-    const last = ledger.last(anchor.id)
-    if (last === null || !isTrusted(anchor.type) || last.expires !== null) return
-    // A younger one is followed by the next before its renewal could come up.
-    if (last.time > (yield* Clock.currentTimeMillis) - renewalIntervalMs) return
-    const facts = yield* stamper.facts(of, anchor, last.size)
-    if (Option.isSome(facts)) ledger.learn(anchor.id, last.size, facts.value)
-  }, (effect, ledger) =>
-    // A receipt that cannot be chained stays where it is; the next checkpoint gets another.
-    Effect.catchTag(effect, "AnchorError", (error) =>
-      Effect.logError(`a stored receipt for ${ledger.ledger.origin} is left out`, error)))
+  const recover = makeRecovery({ stamper, look: (ledger) => ledger.look(store, coverage, anchors) })
 
   const look = Effect.fnUntraced(function*(ledger: AnchoredLedger) {
-    yield* ledger.look(store, coverage, anchors)
+    if (!ledger.allOwe(anchors)) yield* ledger.look(store, coverage, anchors)
     if (!recovered.has(ledger.ledger.customer)) {
       yield* Effect.forEach(anchors, (anchor) => recover(ledger, anchor), { discard: true })
+      yield* publishing.notify(ledger.ledger.customer)
       recovered.add(ledger.ledger.customer)
     }
     const now = yield* Clock.currentTimeMillis
@@ -137,7 +114,7 @@ const make = Effect.fnUntraced(function*(options: AnchorLoopOptions) {
       // The publisher is not there yet.
       return ledger.postpone(anchor.id, (yield* Clock.currentTimeMillis) + shortestPauseMs)
     }
-    const facts = yield* stamper.stamp(ledger.ledger, anchor, head.value, contextOf(ledger, anchor))
+    const facts = yield* stamper.stamp(ledger.ledger, anchor, head.value, ledger.contextFor(anchor.id))
     ledger.learn(anchor.id, head.value.size, facts)
     ledger.succeeded(anchor.id)
     yield* alarm.stamped(anchor, facts)

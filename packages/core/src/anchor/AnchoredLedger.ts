@@ -18,6 +18,7 @@ import {
   trustedSize
 } from "./AnchorCoverage.ts"
 import { type Due, type LastReceipt, nextDue, owedSince, type Unseen } from "./AnchorSchedule.ts"
+import type { ChainContext } from "./Stamper.ts"
 
 const nothing: Unseen = { any: null, entry: null }
 
@@ -76,6 +77,11 @@ export class AnchoredLedger {
     return due === null ? null : { ...due, at: Math.max(due.at, notBefore) }
   }
 
+  /** Whether every anchor owes a receipt already: what is newer changes nothing until one of them is due. */
+  allOwe(anchors: ReadonlyArray<Anchor>): boolean {
+    return anchors.every(({ id }) => this.unseenBy(id).entry !== null)
+  }
+
   /** How long the oldest entry that an anchor owes a receipt for has waited at `now`, ms. */
   debt(anchor: string, now: number): number {
     return Math.max(0, now - (owedSince(this.unseenBy(anchor), this.pace, now) ?? now))
@@ -93,12 +99,11 @@ export class AnchoredLedger {
   }
 
   /**
-   * Time of the oldest entry that a receipt of the anchor would be the first to cover, Unix ms; null if there is none.
-   * An anchor that is new answers only for what no other has covered.
+   * What the anchor's next receipt is chained with. An anchor that is new answers only for what no other has covered.
    */
-  oldestFor(anchor: string): number | null {
+  contextFor(anchor: string): ChainContext {
     const from = this.last(anchor)?.size ?? trustedSize(this.#coverage)
-    return this.#unseen.get(from)?.any?.time ?? null
+    return { pace: this.pace, oldest: this.#unseen.get(from)?.any?.time ?? null }
   }
 
   /** Notes what a receipt of a size rests on. */

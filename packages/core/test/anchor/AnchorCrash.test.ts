@@ -3,6 +3,7 @@ import { parseReceiptPath, receiptPath } from "@rainlogs/verify/Anchored"
 import { anchorSource } from "@rainlogs/verify/Gap"
 import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
+import { ledgerKey } from "@rainlogs/verify/Layout"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { type LedgerWorld, ledgerWorld } from "../ledger/LedgerWorld.ts"
@@ -93,5 +94,19 @@ describe("an anchoring process killed at any step, then started again", () => {
       yield* pass(minute).pipe(Effect.provide(anchoring(world, []), { local: true }))
       yield* run(world, tsa)
       assert.strictEqual(orphan, receiptPath(anchoredOf(world)[0]!))
+    }))
+
+  it.effect("a stored receipt that is none is left out, those after it are chained, and the ledger is anchored on", () =>
+    Effect.gen(function*() {
+      const { tsa, world } = yield* prepared
+      const put = (path: string, text: string) =>
+        world.files.set(ledgerKey(ledger.origin, path), new TextEncoder().encode(text))
+      put("anchor/1/tsa.cosig", "no checkpoint is archived for this size")
+      put("anchor/2/tsa.cosig", "garbage")
+      world.rows.appendWindow(ledger.origin, 0, start + 2 * hour)
+      world.faults.restart()
+      yield* pass(minute).pipe(Effect.provide(anchoring(world, []), { local: true }))
+      yield* run(world, tsa)
+      assert.deepStrictEqual(anchoredOf(world).map(({ size }) => size), [world.rows.of(ledger.origin).length - 2])
     }))
 })

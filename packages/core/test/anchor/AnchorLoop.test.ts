@@ -12,6 +12,7 @@ import { makeOrigin } from "../../src/domain/Customer.ts"
 import { CustomerId } from "../../src/domain/Identifier.ts"
 import { defaultPolicy, type Policy } from "../../src/domain/Policy.ts"
 import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
+import { ObjectStore, StorageError } from "../../src/storage/ObjectStore.ts"
 import { type LedgerWorld, ledgerWorld } from "../ledger/LedgerWorld.ts"
 import { ledger } from "../ledger/MemoryLedger.ts"
 import golden from "../vectors/ledger.json" with { type: "json" }
@@ -340,16 +341,43 @@ describe("the anchor loop", () => {
       assert.strictEqual(lines.filter((line) => line.includes("No anchor is configured")).length, 1)
     }))
 
+  it.effect("while the store is full no more receipts are asked for than a few, and then it goes on", () =>
+    Effect.gen(function*() {
+      const world = yield* ledgerWorld
+      const tsa = new FakeAnchor("tsa")
+      let full = true
+      const objects = ObjectStore.of({
+        ...world.objects,
+        putBytes: (key, bytes) =>
+          full && key.includes("/anchor/")
+            ? Effect.fail(new StorageError({ operation: "putBytes", key, category: "full", detail: "no space" }))
+            : world.objects.putBytes(key, bytes)
+      })
+      yield* TestClock.setTime(start)
+      yield* Effect.gen(function*() {
+        yield* pass(hour, minute)
+        assert.isAtLeast(tsa.stamped.length, 3)
+        assert.isAtMost(tsa.stamped.length, 20)
+        assert.deepStrictEqual(anchoredOf(world), [])
+        full = false
+        yield* pass(10 * minute)
+        assert.isAtLeast(anchoredOf(world).length, 1)
+      }).pipe(Effect.provide(anchoring(world, [tsa.anchor], 30_000, objects), { local: true }))
+    }))
+
   it.effect("two processes at once leave one receipt and one event for a checkpoint", () =>
     Effect.gen(function*() {
       const world = yield* ledgerWorld
       const tsa = new FakeAnchor("tsa")
+      // Both ask before either has kept its receipt.
+      tsa.takesMs = 5_000
       yield* TestClock.setTime(start)
       const process = pass(3 * hour, minute).pipe(
         Effect.provide(anchoring(world, [tsa.anchor]), { local: true })
       )
       yield* Effect.all([process, process], { concurrency: 2 })
       const anchored = anchoredOf(world)
+      assert.isAbove(tsa.stamped.length, anchored.length)
       assert.isAtLeast(anchored.length, 3)
       assert.strictEqual(new Set(anchored.map(({ size }) => size)).size, anchored.length)
       for (const one of anchored) {

@@ -12,6 +12,7 @@ import * as AnchorLoop from "../../src/anchor/AnchorLoop.ts"
 import * as PublishLoop from "../../src/ledger/PublishLoop.ts"
 import { CircuitBreaker } from "../../src/resilience/CircuitBreaker.ts"
 import { RateBudget } from "../../src/resilience/RateBudget.ts"
+import { ObjectStore } from "../../src/storage/ObjectStore.ts"
 import type { LedgerWorld } from "../ledger/LedgerWorld.ts"
 import { ledger } from "../ledger/MemoryLedger.ts"
 
@@ -36,11 +37,18 @@ export const pass = Effect.fnUntraced(function*(ms: number, stepMs = 30_000) {
   }
 })
 
-/** A process that publishes and anchors; `sweepMs` as by default when left out. */
-export const anchoring = (world: LedgerWorld, anchors: ReadonlyArray<Anchor>, sweepMs = 30_000) =>
+/** A process that publishes and anchors; `sweepMs` and the world's own store when left out. */
+export const anchoring = (
+  world: LedgerWorld,
+  anchors: ReadonlyArray<Anchor>,
+  sweepMs = 30_000,
+  objects: ObjectStore["Service"] = world.objects
+) =>
   Layer.fresh(AnchorLoop.layer({ sweepMs })).pipe(
     Layer.provideMerge(Layer.fresh(PublishLoop.layer({ sweepMs }))),
-    Layer.provideMerge(Layer.provideMerge(world.services(), Layer.fresh(world.signer))),
+    Layer.provideMerge(
+      Layer.provideMerge(world.servicesOn(Layer.succeed(ObjectStore, objects)), Layer.fresh(world.signer))
+    ),
     Layer.provide(Layer.succeed(Anchors, anchors)),
     Layer.provide(Layer.fresh(Layer.merge(CircuitBreaker.layer, RateBudget.layer)))
   )

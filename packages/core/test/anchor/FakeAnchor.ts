@@ -37,6 +37,8 @@ export class FakeAnchor {
   failure: { readonly category: AnchorCategory; readonly retryAfterMs: number | null } | null = null
   /** Set to make it hang. */
   hangs = false
+  /** How long an answer takes, ms. */
+  takesMs = 0
   /** How far its clock is ahead, ms. */
   skewMs = 0
   /** When what its receipts rest on expires, Unix ms. */
@@ -57,6 +59,7 @@ export class FakeAnchor {
             return yield* new AnchorError({ anchor: id, detail: "told to fail", ...this.failure })
           }
           // Every other receipt states the second before, so that two for one checkpoint differ.
+          if (this.takesMs > 0) yield* Effect.sleep(this.takesMs)
           const at = yield* Clock.currentTimeMillis
           const seconds = Math.floor((at + this.skewMs) / 1000) - this.#calls++ % 2
           this.stamped.push({ origin: request.origin, size: request.size, at, time: seconds * 1000 })

@@ -72,7 +72,10 @@ const Ports = Planner.layer().pipe(
     files,
     source,
     JobQueue.layerMemory,
-    Layer.mock(AnchorLoop, { status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }) }),
+    Layer.mock(AnchorLoop, {
+      status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }),
+      gauges: Effect.void
+    }),
     CircuitBreaker.layer,
     Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
     AdminToken.layer(Redacted.make(adminToken))
