@@ -55,7 +55,7 @@ const openDisclosed = (bundle: string) =>
     if (object === undefined || disclosed === undefined) throw new Error("no object with a disclosed key")
     const stored = await zip.read(object)
     const dataKey = Buffer.from(Buffer.from(await zip.read(disclosed)).toString().trim(), "hex")
-    const keys = openHeader(stored, new Uint8Array(dataKey), job)
+    const keys = await openHeader(stored, new Uint8Array(dataKey), job)
     if (keys === null) throw new Error("the key is another object's")
     const chunks: Array<Uint8Array> = []
     for await (const chunk of decryptChunks(stored, keys)) chunks.push(chunk)

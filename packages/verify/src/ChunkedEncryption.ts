@@ -2,8 +2,6 @@
  * C2SP chunked encryption with SHA-512 and AES-256-GCM (ledger format §7), the reading side: whether a data key is the
  * one an object was encrypted with, and its plaintext chunk by chunk (WebCrypto).
  */
-import { hmac } from "@noble/hashes/hmac.js"
-import { sha512 } from "@noble/hashes/sha2.js"
 import { encode } from "./Ascii.ts"
 import * as Bytes from "./Bytes.ts"
 import { MalformedError } from "./Malformed.ts"
@@ -24,19 +22,27 @@ export interface ChunkKeys {
 }
 
 /** Derives the chunk key, base nonce and commitment (HKDF-Expand, RFC 5869 §2.3); `context` is the job id. */
-export const deriveChunkKeys = (dataKey: Uint8Array, salt: Uint8Array, context: string): ChunkKeys => {
+export const deriveChunkKeys = async (dataKey: Uint8Array, salt: Uint8Array, context: string): Promise<ChunkKeys> => {
   if (dataKey.length !== 32) throw new MalformedError(format, `a data key of ${dataKey.length} bytes, expected 32`)
-  // HKDF-Expand by hand: the library refuses a PRK shorter than the hash, and here the data key of 32 bytes is the PRK.
+  // HKDF-Expand by hand: WebCrypto's HKDF always extracts first, and here the data key is the PRK.
+  const algorithm = { name: "HMAC", hash: "SHA-512" }
+  const key = await crypto.subtle.importKey("raw", new Uint8Array(dataKey), algorithm, false, ["sign"])
+  const hmac = async (...parts: ReadonlyArray<Uint8Array>) =>
+    new Uint8Array(await crypto.subtle.sign("HMAC", key, new Uint8Array(Bytes.concat(...parts))))
   const info = Bytes.concat(name, salt, encode(context))
-  const first = hmac(sha512, dataKey, Bytes.concat(info, Uint8Array.of(1)))
-  const output = Bytes.concat(first, hmac(sha512, dataKey, Bytes.concat(first, info, Uint8Array.of(2))))
+  const first = await hmac(info, Uint8Array.of(1))
+  const output = Bytes.concat(first, await hmac(first, info, Uint8Array.of(2)))
   return { key: new Uint8Array(output.subarray(0, 32)), nonce: output.slice(32, 44), commitment: output.slice(44, 76) }
 }
 
 /** The keys of an object from its first 56 bytes, or null when they commit to another data key. */
-export const openHeader = (header: Uint8Array, dataKey: Uint8Array, context: string): ChunkKeys | null => {
+export const openHeader = async (
+  header: Uint8Array,
+  dataKey: Uint8Array,
+  context: string
+): Promise<ChunkKeys | null> => {
   if (header.length < headerBytes) throw new MalformedError(format, `${header.length} bytes, the header has 56`)
-  const keys = deriveChunkKeys(dataKey, header.subarray(0, 24), context)
+  const keys = await deriveChunkKeys(dataKey, header.subarray(0, 24), context)
   return Bytes.equal(keys.commitment, header.subarray(24, headerBytes)) ? keys : null
 }
 

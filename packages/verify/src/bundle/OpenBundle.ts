@@ -28,7 +28,7 @@ const maxManifestBytes = 256 * 1024 * 1024
 /** A SHA-256 that is given its input in parts. */
 export interface IncrementalSha256 {
   readonly update: (bytes: Uint8Array) => void
-  readonly digest: () => Uint8Array
+  readonly digest: () => Uint8Array | Promise<Uint8Array>
 }
 
 /** An opened bundle. */
@@ -65,7 +65,7 @@ export const openBundle = async (source: ByteSource, newHash: () => IncrementalS
       hash.update(chunk)
       onBytes?.(chunk.length)
     }
-    return Hex.encode(hash.digest())
+    return Hex.encode(await hash.digest())
   }
   const archived = (key: string) => zip.member(`${bundleNames.archive}${key}`)
 
@@ -83,7 +83,7 @@ export const openBundle = async (source: ByteSource, newHash: () => IncrementalS
       const bytes = await zip.read(member)
       const hash = newHash()
       hash.update(bytes)
-      compare(member, Hex.encode(hash.digest()))
+      compare(member, Hex.encode(await hash.digest()))
       return bytes
     },
     hash: async (key, { maxBytes = Number.POSITIVE_INFINITY, onBytes } = {}): Promise<ObjectDigest | null> => {

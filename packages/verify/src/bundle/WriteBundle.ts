@@ -77,7 +77,10 @@ export async function* writeBundle(
   const plan = await planBundle(input, request, onProgress)
   const sorted = [...plan.members].sort(([left], [right]) => left < right ? -1 : 1)
   const manifest = printManifest(new Map(sorted.map(([name, { hash }]) => [name, hash])))
-  const all: Array<readonly [string, Planned]> = [...sorted, [bundleNames.manifest, plannedBytes(input, manifest)]]
+  const all: Array<readonly [string, Planned]> = [...sorted, [
+    bundleNames.manifest,
+    await plannedBytes(input, manifest)
+  ]]
   all.sort(([left], [right]) => left < right ? -1 : 1)
   const members: Array<ZipMember> = []
   let offset = 0
@@ -107,13 +110,13 @@ export async function* writeBundle(
   return { size: plan.size, objects: plan.objects, bytes: offset + directory + end.length }
 }
 
-const plannedBytes = ({ newHash }: BundleInput, bytes: Uint8Array): Planned => {
+const plannedBytes = async ({ newHash }: BundleInput, bytes: Uint8Array): Promise<Planned> => {
   const hash = newHash()
   hash.update(bytes)
   return {
     size: bytes.length,
     crc: crc32(bytes),
-    hash: Hex.encode(hash.digest()),
+    hash: Hex.encode(await hash.digest()),
     bytes: async function*() {
       yield bytes
     }
@@ -137,10 +140,12 @@ const planBundle = async (input: BundleInput, request: BundleRequest, onProgress
   const { size } = parseCheckpoint(checkpoint.text)
   const members = new Map<string, Planned>()
   const archived = (path: string): string => `${bundleNames.archive}${ledgerKey(origin, path)}`
-  const text = (name: string, value: string) => members.set(name, plannedBytes(input, new TextEncoder().encode(value)))
+  const text = async (name: string, value: string): Promise<void> => {
+    members.set(name, await plannedBytes(input, new TextEncoder().encode(value)))
+  }
   // Small files are read again in the second pass instead of being held: there may be a million of them.
   const small = async (name: string, read: () => Promise<Uint8Array>): Promise<void> => {
-    const { crc, hash, size: length } = plannedBytes(input, await read())
+    const { crc, hash, size: length } = await plannedBytes(input, await read())
     members.set(name, {
       size: length,
       crc,
@@ -156,7 +161,7 @@ const planBundle = async (input: BundleInput, request: BundleRequest, onProgress
     return bytes
   }
 
-  members.set(`${bundleNames.archive}${checkpointKey(origin)}`, plannedBytes(input, served))
+  members.set(`${bundleNames.archive}${checkpointKey(origin)}`, await plannedBytes(input, served))
   const documents = new Set<string>()
   let [objects, policy, logKey]: [number, Uint8Array | null, string] = [0, null, ""]
   let sample: ReadmeFacts["sample"] = null
@@ -177,7 +182,7 @@ const planBundle = async (input: BundleInput, request: BundleRequest, onProgress
     const dataKey = input.dataKey === undefined || entry.dek === null ? null : await input.dataKey(entry)
     if (dataKey === null) return
     disclosed += 1
-    text(`${bundleNames.disclosed}${entry.job}.key`, `${Hex.encode(dataKey)}\n`)
+    await text(`${bundleNames.disclosed}${entry.job}.key`, `${Hex.encode(dataKey)}\n`)
   }
 
   const addEntry = async (entry: Entry, leaf: number): Promise<void> => {
@@ -214,11 +219,11 @@ const planBundle = async (input: BundleInput, request: BundleRequest, onProgress
   for (const hash of documents) await small(archived(eventPath(hash)), file(eventPath(hash)))
   const timestamp = await addHeads(input.reader, request, size, (path) => small(archived(path), file(path)), archived)
 
-  text(bundleNames.scope, printBundleScope({ origin, chain, from, to, size, disclosed: disclosed > 0 }))
-  if (policy !== null) text("policy.txt", policyPlainText(policy))
+  await text(bundleNames.scope, printBundleScope({ origin, chain, from, to, size, disclosed: disclosed > 0 }))
+  if (policy !== null) await text("policy.txt", policyPlainText(policy))
   const facts: ReadmeFacts = { origin, logKey, size, sample, timestamp, disclosed: disclosed > 0 }
-  text("README.en.txt", englishReadme(facts))
-  text("README.it.txt", italianReadme(facts))
+  await text("README.en.txt", englishReadme(facts))
+  await text("README.it.txt", italianReadme(facts))
   return { members, size, objects }
 }
 
@@ -262,7 +267,7 @@ const plannedObject = async (input: BundleInput, key: string): Promise<Planned> 
     crc = crc32(chunk, crc)
     size += chunk.length
   }
-  const sha256 = Hex.encode(hash.digest())
+  const sha256 = Hex.encode(await hash.digest())
   return { size, crc, hash: sha256, bytes: () => input.stream(key) }
 }
 

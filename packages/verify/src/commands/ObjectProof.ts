@@ -44,7 +44,7 @@ const digestOf = async (path: string): Promise<{ sha256: string; size: number }>
     hash.update(chunk)
     size += chunk.length
   }
-  return { sha256: Hex.encode(hash.digest()), size }
+  return { sha256: Hex.encode(await hash.digest()), size }
 }
 
 /** Runs `object`: 0 proven, 1 refuted, 3 malformed. */

@@ -52,7 +52,7 @@ export const encrypted = {
 
 const encrypt = async (plain: Uint8Array<ArrayBuffer>): Promise<Uint8Array> => {
   const salt = new Uint8Array(24).fill(8)
-  const keys = deriveChunkKeys(encrypted.dataKey, salt, encrypted.job)
+  const keys = await deriveChunkKeys(encrypted.dataKey, salt, encrypted.job)
   const key = await crypto.subtle.importKey("raw", keys.key, "AES-GCM", false, ["encrypt"])
   const iv = new Uint8Array(keys.nonce)
   const chunk = new Uint8Array(await crypto.subtle.encrypt({ name: "AES-GCM", iv }, key, plain))

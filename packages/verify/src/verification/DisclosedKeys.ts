@@ -28,7 +28,7 @@ export const checkDisclosedKey = async (
   if (header === null) return
   const detail = "the disclosed key is not the one the object was encrypted with"
   try {
-    if (entry.encryption !== "none" && openHeader(header, dataKey, entry.job) !== null) return
+    if (entry.encryption !== "none" && await openHeader(header, dataKey, entry.job) !== null) return
     findings.add({ code: "DEK_COMMITMENT_MISMATCH", chain, seq, detail, key })
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
