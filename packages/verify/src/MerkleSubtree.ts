@@ -3,7 +3,7 @@
  * stands for a stretch of a log, and is shown to belong to the whole.
  */
 import { equal } from "./Bytes.ts"
-import { nodeHash } from "./MerkleHash.ts"
+import { emptyRoot, nodeHash } from "./MerkleHash.ts"
 import { verifyInclusion } from "./MerkleProof.ts"
 
 const half = (value: number): number => Math.floor(value / 2)
@@ -41,6 +41,10 @@ export const verifySubtreeConsistency = (claim: {
   readonly proof: ReadonlyArray<Uint8Array>
 }): boolean => {
   const { end, proof, root, size, start, subtree } = claim
+  // The empty subtree is a part of every tree.
+  if (start === end && Number.isSafeInteger(start) && start >= 0 && start <= size) {
+    return proof.length === 0 && equal(subtree, emptyRoot)
+  }
   if (!isSubtree(start, end) || !Number.isSafeInteger(size) || end > size) return false
   if ([subtree, root, ...proof].some((hash) => hash.length !== 32)) return false
   let [first, last, top] = [start, end - 1, size - 1]

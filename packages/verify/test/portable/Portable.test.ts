@@ -3,7 +3,6 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import { gzipSync } from "node:zlib"
 import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { printBundle } from "../../src/bundle/PrintBundle.ts"
 import { day, evidenceArchive, trust } from "../../src/tampering/EvidenceArchive.ts"
@@ -58,9 +57,16 @@ const vectors: Vectors = {
 // What the vectors themselves say, where they say it as yes or no.
 const expected = (): ReadonlyArray<readonly [string, ReadonlyArray<boolean>]> => [
   ["inclusion", vectors.inclusion.map(({ wantErr }) => !wantErr)],
-  ["consistency", vectors.consistency.map(({ wantErr }) => !wantErr)],
+  // Some of these use short texts as roots; a root has 32 bytes here.
+  [
+    "consistency",
+    vectors.consistency.map(({ root1, wantErr }) => !wantErr && Buffer.from(root1, "base64").length === 32)
+  ],
   ["subtree inclusion", vectors.subtreeInclusion.map(({ wantErr }) => !wantErr)],
-  ["subtree consistency", vectors.subtreeConsistency.map(({ wantErr }) => !wantErr)],
+  [
+    "subtree consistency",
+    vectors.subtreeConsistency.map(({ root1, wantErr }) => !wantErr && Buffer.from(root1, "base64").length === 32)
+  ],
   ["note", vectors.notes.cases.map(({ wantOk }) => wantOk)],
   ["vkey", vectors.notes.badVkeys.map(() => false)],
   ["tlog-proof", vectors.tlogProofs.cases.map(() => false)],
@@ -108,7 +114,7 @@ describe("the verifier, wherever it runs", () => {
   it("gives the same verdicts in Bun", () => assert.deepStrictEqual(run("bun"), node), 60_000)
 
   it("gives the same verdicts in Deno", () => {
-    assert.deepStrictEqual(run("deno", "run", "--no-config", "--sloppy-imports", "--allow-read", "--allow-env"), node)
+    assert.deepStrictEqual(run("deno", "run", "--allow-read", "--allow-env"), node)
   }, 60_000)
 
   describe("in a browser", () => {
@@ -132,7 +138,7 @@ describe("the verifier, wherever it runs", () => {
       execFileSync(tool("rolldown"), [entry, "--format", "iife", "--platform", "browser", "--file", at("page.js")], {
         stdio: "ignore"
       })
-      writeFileSync(at("page.html"), `<!doctype html><script src="page.js"></script>`)
+      writeFileSync(at("page.html"), `<!doctype html><meta charset="utf-8"><script src="page.js"></script>`)
       const found = await withPage(
         pathToFileURL(at("page.html")).href,
         (tab) => tab.evaluate(`verdictsOf(${readFileSync(at("vectors.json"), "utf8")})`)
@@ -146,12 +152,17 @@ describe("the verifier, wherever it runs", () => {
         const { root: document } = await send("DOM.getDocument") as { readonly root: { readonly nodeId: number } }
         const { nodeId } = await send("DOM.querySelector", { nodeId: document.nodeId, selector: `#${input}` })
         await send("DOM.setFileInputFiles", { nodeId, files: [at(file)] })
+        const until = (condition: string) =>
+          evaluate(
+            `new Promise((resolve) => { const look = () => ${condition} ? resolve() : setTimeout(look, 20); look() })`
+          )
+        // A directory is listed in the background: only then is there something to verify.
+        await until("document.querySelector('#status').textContent !== ''")
         await evaluate(
           `document.querySelector("#keys").value = ${JSON.stringify(keys)}; document.querySelector("#verify").click()`
         )
-        const wait = `new Promise((resolve) => { const look = () => document.body.dataset.exit === undefined
-          ? setTimeout(look, 20) : resolve(document.body.dataset.exit); look() })`
-        const exit = await evaluate(wait)
+        await until("document.body.dataset.exit !== undefined")
+        const exit = await evaluate("document.body.dataset.exit")
         const text = String(await evaluate("document.querySelector('main').innerText"))
         const verdicts = await evaluate("[...document.querySelectorAll('dd')].map((dd) => dd.textContent).join()")
         return { exit, text, verdicts, requests }
@@ -201,11 +212,10 @@ describe("the verifier, wherever it runs", () => {
         "--file",
         at("verifier.js")
       ], { stdio: "ignore" })
-      const verifier = gzipSync(readFileSync(at("verifier.js")), { level: 9 }).length
+      const gzipped = (path: string) => execFileSync("gzip", ["-9c", path]).length
+      const verifier = gzipped(at("verifier.js"))
       process.stdout.write(
-        `verifier for the browser: ${verifier} bytes gzipped; whole page: ${
-          gzipSync(readFileSync(page), { level: 9 }).length
-        }, ` +
+        `verifier for the browser: ${verifier} bytes gzipped; whole page: ${gzipped(page)}, ` +
           `${statSync(page).size} as it is\n`
       )
       assert.isAtMost(verifier, 40 * 1024)
