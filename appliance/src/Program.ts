@@ -13,12 +13,21 @@ import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
+import * as Witness from "./commands/Witness.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
 import { version } from "./Version.ts"
 
 const rainlogs = Command.make("rainlogs").pipe(
   Command.withDescription("A log archive that can prove itself"),
-  Command.withSubcommands([Demo.command, Serve.command, Verify.command, Bundle.command, Prove.command, Config.command])
+  Command.withSubcommands([
+    Demo.command,
+    Serve.command,
+    Verify.command,
+    Bundle.command,
+    Prove.command,
+    Witness.command,
+    Config.command
+  ])
 )
 
 /** Runs the command line of this process; `postgresArchive` is the embedded programs' archive, if there is one. */
