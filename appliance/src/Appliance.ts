@@ -106,6 +106,9 @@ const stores = Layer.unwrap(Effect.gen(function*() {
   )
 }))
 
+/** Database, object store, key service and signer of the data directory; nothing runs. For commands that look at them. */
+export const foundations = stores.pipe(Layer.provideMerge(database))
+
 const cloudflare = (options: ApplianceOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const configured = yield* cloudflareOptions

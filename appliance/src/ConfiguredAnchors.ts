@@ -6,6 +6,9 @@ import { anchorOptions, AnchorSettingInvalid } from "@rainlogs/core/anchor/Ancho
 import * as BucketAnchor from "@rainlogs/core/anchor/BucketAnchor"
 import * as TimestampAnchor from "@rainlogs/core/anchor/TimestampAnchor"
 import * as WebhookAnchor from "@rainlogs/core/anchor/WebhookAnchor"
+import * as WitnessAnchor from "@rainlogs/core/anchor/WitnessAnchor"
+import * as WitnessClient from "@rainlogs/core/anchor/WitnessClient"
+import { ObjectStore } from "@rainlogs/core/storage/ObjectStore"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import { parsePem } from "@rainlogs/verify/timestamp/Certificate"
 import { Effect, Layer } from "effect"
@@ -56,11 +59,17 @@ const secondStore = Effect.fnUntraced(function*(directory: string) {
 })
 
 const make = Effect.gen(function*() {
-  const { directory, timestamps: authorities, webhook } = yield* anchorOptions
+  const { directory, timestamps: authorities, webhook, witnesses } = yield* anchorOptions
+  const store = yield* ObjectStore
   const anchors: Array<Anchor> = []
   if (authorities !== null) anchors.push(...yield* timestamps(authorities))
   if (directory !== null) anchors.push(yield* secondStore(directory))
   if (webhook !== null) anchors.push(yield* WebhookAnchor.make({ id: "webhook", stampsPerMinute, ...webhook }))
+  for (const { id, key, url } of witnesses) {
+    anchors.push(
+      WitnessAnchor.make({ id, key, stampsPerMinute, cosign: yield* WitnessClient.make({ id, url, store }) })
+    )
+  }
   return anchors
 })
 

@@ -10,6 +10,7 @@ import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
+import * as Fsck from "./commands/Fsck.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
@@ -26,6 +27,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Bundle.command,
     Prove.command,
     Witness.command,
+    Fsck.command,
     Config.command
   ])
 )

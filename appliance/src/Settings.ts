@@ -137,6 +137,11 @@ export const settings: ReadonlyArray<Setting> = [
     "Timestamps that each authority is asked for per minute, over all ledgers."
   ),
   text(
+    "RAINLOGS_WITNESSES",
+    "none",
+    "Witnesses (C2SP tlog-witness) that cosign every checkpoint: `<url> <vkey>, <url> <vkey> …`. `rainlogs witness` is one."
+  ),
+  text(
     "RAINLOGS_ANCHOR_DIRECTORY",
     "none",
     "A second store, on another disk or machine, that gets a copy of every anchored checkpoint; outside the data directory."

@@ -1,6 +1,8 @@
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { afterAll, assert, it } from "@effect/vitest"
 import { Anchors } from "@rainlogs/core/anchor/Anchor"
+import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import { makeVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -17,6 +19,7 @@ const anchorsOf = (environment: Readonly<Record<string, string>>) =>
   Anchors.use((anchors) => Effect.succeed(anchors.map(({ id, type }) => `${type} ${id}`))).pipe(
     Effect.provide(ConfiguredAnchors.layer.pipe(
       Layer.provide(DataDirectory.layer(data)),
+      Layer.provide(ObjectStoreFileSystem.layer(join(directory, "store"))),
       Layer.provide(NodeHttpClient.layerNodeHttp),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(environment)))
     ))
@@ -24,6 +27,8 @@ const anchorsOf = (environment: Readonly<Record<string, string>>) =>
 
 const faultOf = (environment: Readonly<Record<string, string>>) =>
   Effect.map(Effect.flip(anchorsOf(environment)), ({ message }) => message)
+
+const witness = printVerifierKey(makeVerifierKey("witness.example.org/w1", 4, new Uint8Array(32).fill(1)))
 
 it.live("each setting makes its anchor", () =>
   Effect.gen(function*() {
@@ -38,10 +43,37 @@ it.live("each setting makes its anchor", () =>
         RAINLOGS_TSA_ROOTS: roots,
         RAINLOGS_ANCHOR_DIRECTORY: join(directory, "second"),
         RAINLOGS_ANCHOR_WEBHOOK_URL: "https://pin.example",
-        RAINLOGS_ANCHOR_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString("base64")}`
+        RAINLOGS_ANCHOR_WEBHOOK_SECRET: `whsec_${Buffer.alloc(32).toString("base64")}`,
+        RAINLOGS_WITNESSES: `https://w.example/ ${witness}`
       }),
-      ["rfc3161 tsa-one-example", "rfc3161 two", "bucket bucket", "webhook webhook"]
+      [
+        "rfc3161 tsa-one-example",
+        "rfc3161 two",
+        "bucket bucket",
+        "webhook webhook",
+        "witness witness-witness-example-org-w1"
+      ]
     )
+  }))
+
+it.live("a witness that is half named stops the start", () =>
+  Effect.gen(function*() {
+    for (
+      const [text, reason] of [
+        ["", "no witness"],
+        ["https://w.example/", "a space and its verifier key"],
+        [`ftp://w.example/ ${witness}`, "http"],
+        [`https://w.example/ ${witness}x`, "malformed"],
+        [`https://w.example/ ${witness}, https://v.example/ ${witness}`, "stands twice"],
+        [`https://w.example/ ${printVerifierKey(makeVerifierKey("log", 1, new Uint8Array(32)))}`, "type 4"]
+      ] as const
+    ) {
+      assert.match(
+        yield* faultOf({ RAINLOGS_WITNESSES: `${text} ` }),
+        new RegExp(`RAINLOGS_WITNESSES.*${reason}`),
+        text
+      )
+    }
   }))
 
 it.live("roots that cannot be read, or are none, stop the start", () =>

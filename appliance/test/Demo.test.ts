@@ -4,7 +4,7 @@ import { decryptChunks, openHeader } from "@rainlogs/verify/ChunkedEncryption"
 import { main as verify } from "@rainlogs/verify/cli"
 import { withBundleFile } from "@rainlogs/verify/node/BundleFile"
 import { spawn } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -158,6 +158,47 @@ describe("rainlogs demo", () => {
     const nowhere = await rainlogs(["bundle", "--data", join(directory, "nowhere"), ...asked.slice(2)])
     assert.deepStrictEqual([nowhere.code, /does not exist/.test(nowhere.stderr)], [1, true])
     assert.throws(() => statSync(join(directory, "nowhere")), /ENOENT/)
+  }, 120_000)
+
+  it("checks that database, archive and signer agree, and names what does not", async () => {
+    const live = join(directory, "live")
+    const archive = join(live, "archive")
+    const fsck = async () => {
+      const { code, stderr, stdout } = await rainlogs(["fsck", "--data", live, "--deep", "--json"])
+      const { counts, problems } = JSON.parse(stdout === "" ? "{\"problems\":[]}" : stdout)
+      const codes = problems.map(({ code }: { readonly code: string }) => code).toSorted()
+      return { code, stderr, counts, codes }
+    }
+    const clean = await fsck()
+    assert.deepStrictEqual([clean.code, clean.codes], [0, []], clean.stderr)
+    assert.isAbove(clean.counts.objects, 0)
+
+    const files = (below: string) =>
+      readdirSync(join(archive, below), { recursive: true, encoding: "utf8" }).map((name) => join(archive, below, name))
+        .filter((path) => statSync(path).isFile()).toSorted()
+    const [object = "", second = ""] = files("logs")
+    const [keyRecord = ""] = files("keys")
+    const [bundle = ""] = files("integrity").filter((path) => path.includes("tile/entries/"))
+    // Another window's key than that of the object that is removed.
+    const changed = (path: string) => {
+      chmodSync(path, 0o600)
+      const bytes = readFileSync(path)
+      bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+      writeFileSync(path, bytes)
+    }
+    changed(object)
+    changed(bundle)
+    rmSync(second)
+    rmSync(keyRecord)
+    writeFileSync(join(archive, "logs", "stray"), "x")
+    writeFileSync(join(archive, "keys", "01980000-0000-8000-8000-000000000000"), "x")
+    const damaged = await fsck()
+    assert.deepStrictEqual([damaged.code, damaged.codes], [
+      1,
+      ["KEY_MISSING", "OBJECT_HASH", "OBJECT_MISSING", "ORPHAN_KEY", "STRAY_FILE", "TILE_DIFFERS"]
+    ])
+    const nothing = await rainlogs(["fsck", "--data", join(directory, "nothing")])
+    assert.deepStrictEqual([nothing.code, /no data directory/.test(nothing.stderr)], [1, true])
   }, 120_000)
 
   it("closes its secrets to other users", async () => {

@@ -28,7 +28,7 @@ const logKey = (text: string) => {
     if (key.type === 1) return key
     throw new MalformedError("verifier key", "a log's key is of type 1")
   } catch (error) {
-    throw new Error(`--log "${text}": ${error instanceof Error ? error.message : String(error)}`)
+    throw new Error(`--log "${text}": ${error instanceof Error ? error.message : String(error)}`, { cause: error })
   }
 }
 

@@ -17,9 +17,11 @@ export interface AnchorPost {
   readonly timeoutMs: number
   /** Null: the status is all that counts, and the body is not read. */
   readonly longestAnswerBytes: number | null
+  /** Statuses other than 2xx that are answers as well. */
+  readonly answers?: ReadonlyArray<number>
 }
 
-/** A 2xx answer, whole. */
+/** An answer, whole. */
 export interface AnchorAnswer {
   readonly status: number
   readonly contentType: string
@@ -95,7 +97,7 @@ export const makePost = Effect.gen(function*() {
       Effect.mapError(transport(post.anchor, "no answer"))
     )
     const { status } = response
-    if (status < 200 || status > 299) {
+    if ((status < 200 || status > 299) && post.answers?.includes(status) !== true) {
       const category = categoryOf(status)
       const wish = parseRetryAfter(response.headers["retry-after"], yield* Clock.currentTimeMillis)
       return yield* failed(post.anchor, category, describe(status), wish)

@@ -2,6 +2,7 @@
  * Which anchors the operator configured. What is half configured stops the start: an anchor that silently is not there
  * would be noticed only when it is needed.
  */
+import { parseVerifierKey, type VerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Config, Effect, Option, Redacted, Schema } from "effect"
 import { urlFault } from "./AnchorHttp.ts"
 import { parseSecret } from "./WebhookAnchor.ts"
@@ -22,6 +23,13 @@ export interface AuthoritySetting {
   readonly url: string
 }
 
+/** One witness: the name of its receipts, its submission prefix and its key (type 4). */
+export interface WitnessSetting {
+  readonly id: string
+  readonly url: string
+  readonly key: VerifierKey
+}
+
 /** The settings; null where there is no such anchor. */
 export interface AnchorOptions {
   readonly timestamps: {
@@ -33,6 +41,7 @@ export interface AnchorOptions {
   /** Path of a second store. */
   readonly directory: string | null
   readonly webhook: { readonly url: string; readonly secret: Redacted.Redacted<Uint8Array> } | null
+  readonly witnesses: ReadonlyArray<WitnessSetting>
 }
 
 /** Stamps a minute that a time-stamping authority is asked for at most, unless configured. */
@@ -81,16 +90,44 @@ export const anchorOptions: Effect.Effect<AnchorOptions, AnchorSettingInvalid | 
         "RAINLOGS_TSA_REQUESTS_PER_MINUTE"
       ).pipe(Config.withDefault(defaultTimestampsPerMinute)),
       directory: Config.option(Config.String("RAINLOGS_ANCHOR_DIRECTORY")),
+      witnesses: Config.option(Config.String("RAINLOGS_WITNESSES")),
       webhookUrl: Config.option(Config.String("RAINLOGS_ANCHOR_WEBHOOK_URL")),
       webhookSecret: Config.option(Config.Redacted("RAINLOGS_ANCHOR_WEBHOOK_SECRET"))
     })
     return {
       timestamps: yield* timestampSettings(settings.urls, settings.roots, settings.perMinute),
       directory: Option.getOrNull(settings.directory),
+      witnesses: Option.isNone(settings.witnesses) ? [] : yield* parseWitnesses(settings.witnesses.value),
       webhook: yield* webhookSettings(settings.webhookUrl, settings.webhookSecret)
     }
   }
 )
+
+/** Reads `<url> <vkey>, <url> <vkey> …`. */
+export const parseWitnesses = Effect.fnUntraced(function*(
+  text: string
+): Effect.fn.Return<ReadonlyArray<WitnessSetting>, AnchorSettingInvalid> {
+  const setting = "RAINLOGS_WITNESSES"
+  const witnesses = new Map<string, WitnessSetting>()
+  for (const item of text.split(",").map((one) => one.trim()).filter((one) => one !== "")) {
+    const [url = "", vkey = "", ...more] = item.split(/\s+/)
+    const fault = urlFault(url)
+    if (fault !== undefined) return yield* invalid(setting, `"${url}" is not ${fault}`)
+    if (vkey === "" || more.length > 0) {
+      return yield* invalid(setting, `"${item}": write the witness's URL, a space and its verifier key`)
+    }
+    const key = yield* Effect.try({
+      try: () => parseVerifierKey(vkey),
+      catch: (cause) => invalid(setting, `"${vkey}": ${cause instanceof Error ? cause.message : String(cause)}`)
+    })
+    if (key.type !== 4) return yield* invalid(setting, `${key.name} is not a cosignature key (type 4)`)
+    const id = `witness-${key.name.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-")}`.slice(0, 64)
+    if (witnesses.has(id)) return yield* invalid(setting, `${key.name} stands twice`)
+    witnesses.set(id, { id, url, key })
+  }
+  if (witnesses.size === 0) return yield* invalid(setting, "it holds no witness; leave it out to have none")
+  return [...witnesses.values()]
+})
 
 const timestampSettings = Effect.fnUntraced(function*(
   urls: Option.Option<string>,

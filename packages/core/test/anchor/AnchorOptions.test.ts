@@ -15,7 +15,7 @@ const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`
 describe("the settings of anchors", () => {
   it.effect("none are set, or empty: none are there", () =>
     Effect.gen(function*() {
-      const nothing = { timestamps: null, directory: null, webhook: null }
+      const nothing = { timestamps: null, directory: null, webhook: null, witnesses: [] }
       assert.deepStrictEqual(yield* settingsOf({}), nothing)
       assert.deepStrictEqual(yield* settingsOf({ RAINLOGS_TSA_URLS: "", RAINLOGS_ANCHOR_DIRECTORY: "" }), nothing)
     }))
