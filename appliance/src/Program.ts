@@ -6,6 +6,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { main as verifyMain } from "@rainlogs/verify/cli"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import * as Approver from "./commands/Approver.ts"
 import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
@@ -18,7 +19,15 @@ import { version } from "./Version.ts"
 
 const rainlogs = Command.make("rainlogs").pipe(
   Command.withDescription("A log archive that can prove itself"),
-  Command.withSubcommands([Demo.command, Serve.command, Verify.command, Bundle.command, Prove.command, Config.command])
+  Command.withSubcommands([
+    Demo.command,
+    Serve.command,
+    Verify.command,
+    Bundle.command,
+    Prove.command,
+    Approver.command,
+    Config.command
+  ])
 )
 
 /** Runs the command line of this process; `postgresArchive` is the embedded programs' archive, if there is one. */
