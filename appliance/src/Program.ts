@@ -6,6 +6,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { main as verifyMain } from "@rainlogs/verify/cli"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
+import * as Approver from "./commands/Approver.ts"
 import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
@@ -28,6 +29,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Prove.command,
     Witness.command,
     Fsck.command,
+    Approver.command,
     Config.command
   ])
 )

@@ -10,15 +10,13 @@ import { heartbeatSource, parseGap } from "@rainlogs/verify/Gap"
 import { sha256 } from "@rainlogs/verify/Hash"
 import { parseHeartbeat } from "@rainlogs/verify/Heartbeat"
 import * as Hex from "@rainlogs/verify/Hex"
-import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
 import { parseNote } from "@rainlogs/verify/Note"
 import { parsePolicy } from "@rainlogs/verify/Policy"
 import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { Origin } from "../domain/Customer.ts"
-import { eventJobIdOf } from "../domain/LogJob.ts"
 import { defaultPolicy, type Policy } from "../domain/Policy.ts"
-import { ObjectStore, StorageError } from "../storage/ObjectStore.ts"
+import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
 import type { EventDraft } from "./EntryDraft.ts"
 import {
   anchoredDocument,
@@ -31,6 +29,8 @@ import {
   policyText
 } from "./EventDocuments.ts"
 import { dueAfter, epochOf, type HeartbeatRules, nextStep } from "./HeartbeatSchedule.ts"
+import * as Documents from "./LedgerDocuments.ts"
+import { draftOf, type StoredDocument } from "./LedgerDocuments.ts"
 import { type LedgerOf, type LedgerSnapshot, LedgerStore } from "./LedgerStore.ts"
 import { Signer, type SignerUnavailable } from "./Signer.ts"
 
@@ -45,12 +45,6 @@ export class PolicyInvalid extends Schema.TaggedError<PolicyInvalid>()("PolicyIn
   origin: Schema.String,
   detail: Schema.String
 }) {}
-
-/** A stored document: its SHA-256 (hex) and size in bytes. */
-export interface StoredDocument {
-  readonly sha256: string
-  readonly size: number
-}
 
 /** The genesis document of an origin with the signer's keys; always the same bytes, for Ed25519 has no randomness. */
 export const genesisDocument = (
@@ -98,36 +92,9 @@ const make = Effect.gen(function*() {
   const signer = yield* Signer
   const seen = new Map<Origin, Seen>()
 
-  const putDocument = Effect.fnUntraced(function*(origin: Origin, bytes: Uint8Array) {
-    const hash = Hex.encode(sha256(bytes))
-    const key = ledgerKey(origin, eventPath(hash))
-    yield* objects.putBytes(key, bytes).pipe(
-      Effect.catchTag(
-        "ObjectExists",
-        () => Effect.fail(corrupt("putBytes", key, "the key of a document holds other bytes than its SHA-256 says"))
-      )
-    )
-    return { sha256: hash, size: bytes.length }
-  })
-
-  const readDocument = Effect.fnUntraced(function*<A>(origin: Origin, hash: string, parse: (bytes: Uint8Array) => A) {
-    const key = ledgerKey(origin, eventPath(hash))
-    const bytes = yield* objects.getBytes(key).pipe(
-      Effect.catchTag(
-        "ObjectMissing",
-        () => Effect.fail(corrupt("getBytes", key, "a document of the ledger is missing"))
-      )
-    )
-    if (Hex.encode(sha256(bytes)) !== hash) return yield* corrupt("getBytes", key, "the document was changed")
-    return yield* Effect.try({ try: () => parse(bytes), catch: (error) => corrupt("getBytes", key, String(error)) })
-  })
-
-  const draftOf = (origin: Origin, kind: EventDraft["kind"], document: StoredDocument): EventDraft => ({
-    kind,
-    chain: "control",
-    job: eventJobIdOf(origin, document.sha256),
-    document
-  })
+  const putDocument = (origin: Origin, bytes: Uint8Array) => Documents.putDocument(objects, origin, bytes)
+  const readDocument = <A>(origin: Origin, hash: string, parse: (bytes: Uint8Array) => A) =>
+    Documents.readDocument(objects, origin, hash, parse)
 
   const open = Effect.fn("LedgerEvents.open")(function*(ledger: LedgerOf, policy: Policy = defaultPolicy) {
     const { origin } = ledger
@@ -244,9 +211,6 @@ const make = Effect.gen(function*() {
     heartbeats
   })
 })
-
-const corrupt = (operation: string, key: string, detail: string): StorageError =>
-  new StorageError({ operation, key, category: "corrupt", detail })
 
 /** Requires `LedgerStore`, `ObjectStore` and `Signer`. */
 export const layer: Layer.Layer<LedgerEvents, never, LedgerStore | ObjectStore | Signer> = Layer.effect(
