@@ -2,7 +2,7 @@
  * Checks that SQL, the object store and the signer tell one story: every tile is derived again from the rows and
  * compared, every object, document and key record looked for, and what nobody refers to is named.
  */
-import { equal } from "@rainlogs/verify/Bytes"
+import { equal, hasPrefix } from "@rainlogs/verify/Bytes"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { type Entry, type ObjectEntry, parseEntry } from "@rainlogs/verify/Entry"
 import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey } from "@rainlogs/verify/Layout"
