@@ -111,6 +111,21 @@ const make = Effect.gen(function*() {
     else if (!equal(stored.value, file.bytes)) {
       report("TILE_DIFFERS", "the stored file is not what the rows in SQL make")
     }
+    // Narrower files of the same place, from earlier publications, hold the beginning of this one.
+    const [full = ""] = key.split(".p/")
+    yield* objects.list(`${full}.p/`).pipe(
+      Stream.filter((narrower) => narrower.key !== key),
+      Stream.runForEach((narrower) =>
+        Effect.gen(function*() {
+          const bytes = yield* missing(objects.getBytes(narrower.key))
+          if (Option.isNone(bytes) || hasPrefix(file.bytes, bytes.value)) return
+          // A wider one is of entries past the signed head: the next publication looks at it.
+          if (bytes.value.length > file.bytes.length && hasPrefix(bytes.value, file.bytes)) return
+          const detail = "an earlier, partial file is not the beginning of what the rows in SQL make"
+          findings.add({ origin: ledger.origin, code: "TILE_DIFFERS", severity: "damage", key: narrower.key, detail })
+        })
+      )
+    )
   })
 
   const checkObject = Effect.fnUntraced(function*(
