@@ -31,7 +31,7 @@ describe("the documentation", () => {
   it("explains the verifier's finding codes: all of them, and no other", () => {
     const explained = [...read("packages/verify/README.md").matchAll(/`([A-Z]+(?:_[A-Z]+)*)`/g)].map(([, code]) => code)
     const codes = sources.filter((path) => path.startsWith("packages/verify/src/")).flatMap((path) =>
-      [...read(path).matchAll(/"([A-Z]+(?:_[A-Z]+)+|UNSIGNED|TRUNCATED|EQUIVOCATION)"/g)]
+      [...read(path).matchAll(/"([A-Z]+(?:_[A-Z]+)+|UNSIGNED|TRUNCATED|EQUIVOCATION|STALE)"/g)]
         .map(([, code]) => code)
     )
     assert.isAbove(codes.length, 30)
