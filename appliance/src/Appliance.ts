@@ -21,6 +21,7 @@ import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -31,6 +32,7 @@ import * as Database from "@rainlogs/server/database/Database"
 import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
 import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
+import * as CustomerRecordsSql from "@rainlogs/server/sql/CustomerRecordsSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
@@ -96,6 +98,7 @@ const database = Layer.unwrap(Effect.gen(function*() {
 const stores = Layer.unwrap(Effect.gen(function*() {
   const directory = yield* DataDirectory
   return Layer.mergeAll(
+    CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
@@ -183,6 +186,7 @@ export const layer = (options: ApplianceOptions) =>
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
     Layer.provideMerge(anchorLoop(options)),
+    Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.
     Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))

@@ -13,6 +13,7 @@ import * as Demo from "./commands/Demo.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
 import * as Prove from "./commands/Prove.ts"
+import * as Rebuild from "./commands/Rebuild.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
 import * as Witness from "./commands/Witness.ts"
@@ -29,6 +30,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Prove.command,
     Witness.command,
     Fsck.command,
+    Rebuild.command,
     Approver.command,
     Config.command
   ])

@@ -52,6 +52,11 @@ export const settings: ReadonlyArray<Setting> = [
     "made at the first start, kept in <data>/secrets/master.key",
     "32 bytes in base64 that wrap all data keys and Cloudflare tokens. Without it the archive cannot be read."
   ),
+  secret(
+    "RAINLOGS_APPROVER_PASSPHRASE",
+    "asked for on the terminal",
+    "The passphrase of an approver's key file, for `rainlogs approver` where there is no terminal."
+  ),
   text(
     "RAINLOGS_ARCHIVE_DOMAIN",
     "rainlogs.localhost",

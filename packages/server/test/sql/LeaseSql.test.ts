@@ -127,7 +127,7 @@ describe("LeaseSql", { timeout: 60_000 }, () => {
             source: source.name,
             fidelity: "complete",
             params: object.params,
-            recordsRoot: null
+            recordsRoot: object.recordsRoot
           })
         }))
 

@@ -1,0 +1,141 @@
+/**
+ * The catalog: every customer's record, sealed under the customer's key at `catalog/<customer>/<saved, 15 digits>` in
+ * the archive, so that a lost database can be rebuilt from the archive and the master key.
+ */
+import { decode, encode } from "@rainlogs/verify/Ascii"
+import * as Base64 from "@rainlogs/verify/Base64"
+import * as Field from "@rainlogs/verify/Field"
+import { joinLines, Lines } from "@rainlogs/verify/Lines"
+import { Clock, Context, Duration, Effect, Layer, Option, Redacted, Schedule, Schema, Stream } from "effect"
+import type { DatabaseError } from "../archive/WindowLedger.ts"
+import { CustomerId } from "../domain/Identifier.ts"
+import { LedgerStore } from "../ledger/LedgerStore.ts"
+import { Kms, type KmsError } from "../secrets/Kms.ts"
+import { type ObjectExists, type ObjectMissing, ObjectStore, StorageError } from "../storage/ObjectStore.ts"
+import { CustomerRecord } from "./CustomerRecord.ts"
+import { CustomerRecords } from "./CustomerRecords.ts"
+
+const format = "rainlogs-catalog/v1"
+const prefix = "catalog/"
+const Json = Schema.fromJsonString(CustomerRecord)
+const context = (customer: string): Uint8Array => encode(`${format}\n${customer}\n`)
+
+/** The stored record of one customer. */
+export interface CatalogEntry {
+  readonly key: string
+  readonly customer: CustomerId
+}
+
+/** Saves and reads customers' records. */
+export class Catalog extends Context.Service<Catalog, {
+  /** Saves the records that changed since they were saved last. */
+  readonly save: Effect.Effect<void, DatabaseError | StorageError | KmsError | ObjectMissing | ObjectExists>
+  /** The newest record of every customer. */
+  readonly records: Effect.Effect<ReadonlyArray<CustomerRecord>, StorageError | KmsError | ObjectMissing>
+}>()("@rainlogs/core/Catalog") {
+  static readonly layer: Layer.Layer<Catalog, never, CustomerRecords | Kms | LedgerStore | ObjectStore> = Layer.effect(
+    Catalog,
+    Effect.suspend(() => make)
+  )
+}
+
+const corrupt = (key: string, detail: string) =>
+  new StorageError({ operation: "catalog", key, category: "corrupt", detail })
+
+const make = Effect.gen(function*() {
+  const kms = yield* Kms
+  const ledgers = yield* LedgerStore
+  const objects = yield* ObjectStore
+  const records = yield* CustomerRecords
+  const saved = new Map<CustomerId, string>()
+
+  const stored = Effect.map(Stream.runCollect(objects.list(prefix)), (found) => {
+    const byCustomer = new Map<CustomerId, Array<string>>()
+    for (const { key } of found) {
+      const id = /^catalog\/([0-9a-f-]{36})\/[0-9]{15}$/.exec(key)?.[1]
+      if (id === undefined) continue
+      const customer = CustomerId.make(id)
+      byCustomer.set(customer, [...byCustomer.get(customer) ?? [], key])
+    }
+    return byCustomer
+  })
+
+  const open = Effect.fnUntraced(function*(customer: CustomerId, key: string) {
+    const bytes = yield* objects.getBytes(key)
+    const { kek, sealed } = yield* Effect.try({
+      try: () => {
+        const lines = new Lines(format, decode(bytes, format))
+        const named = lines.field("customer", Field.uuid)
+        const kek = lines.field("kek", Field.token)
+        const sealed = lines.field("sealed", (_, text) => Base64.decode(text))
+        lines.end()
+        if (named !== customer) throw new Error(`it is of customer ${named}`)
+        return { kek, sealed }
+      },
+      catch: (cause) => corrupt(key, cause instanceof Error ? cause.message : String(cause))
+    })
+    const plain = yield* kms.unwrap(customer, { kek, bytes: sealed }, context(customer))
+    return Buffer.from(Redacted.value(plain)).toString()
+  })
+
+  const saveOne = Effect.fnUntraced(function*(customer: CustomerId, keys: ReadonlyArray<string>) {
+    const text = yield* Effect.orDie(Schema.encodeEffect(Json)(yield* records.read(customer)))
+    const newest = keys.at(-1)
+    const last = saved.get(customer) ?? (newest === undefined ? undefined : yield* open(customer, newest))
+    if (last !== text) {
+      const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
+      const { bytes, kek } = yield* kms.wrap(customer, secret, context(customer))
+      // Names sort by time, whatever the clock does meanwhile.
+      const after = newest === undefined ? 0 : Number(newest.slice(-15)) + 1
+      const time = Math.max(yield* Clock.currentTimeMillis, after)
+      const document = joinLines([format, `customer ${customer}`, `kek ${kek}`, `sealed ${Base64.encode(bytes)}`])
+      yield* objects.putBytes(`${prefix}${customer}/${String(time).padStart(15, "0")}`, encode(document, format))
+      // What a customer was called before is kept no longer than it is needed.
+      yield* Effect.forEach(keys, (key) => objects.remove(key), { discard: true })
+    }
+    saved.set(customer, text)
+  })
+
+  return Catalog.of({
+    save: Effect.gen(function*() {
+      const keys = yield* stored
+      for (const { customer } of yield* ledgers.ledgers) yield* saveOne(customer, keys.get(customer) ?? [])
+    }).pipe(Effect.withSpan("Catalog.save")),
+    records: Effect.gen(function*() {
+      const found: Array<CustomerRecord> = []
+      for (const [customer, keys] of yield* stored) {
+        const newest = keys.at(-1)
+        if (newest === undefined) continue
+        const text = yield* open(customer, newest)
+        const record = yield* Schema.decodeUnknownEffect(Json)(text).pipe(
+          Effect.mapError((error) => corrupt(newest, error.message))
+        )
+        if (record.id !== customer) return yield* corrupt(newest, `it is of customer ${record.id}`)
+        found.push(record)
+      }
+      return found
+    }).pipe(Effect.withSpan("Catalog.records"))
+  })
+})
+
+/** How often the catalog is brought up to date: what changed within this time before a loss is lost with the database. */
+export const saveInterval = Duration.seconds(10)
+
+/** Saves the catalog at the start and again and again, for as long as the layer lives. */
+export const saveLoop: Layer.Layer<never, never, Catalog> = Layer.effectDiscard(
+  Effect.gen(function*() {
+    const catalog = yield* Catalog
+    const save = catalog.save.pipe(
+      Effect.catchCause((cause) => Effect.logWarning("the catalog could not be saved; it is tried again", cause))
+    )
+    yield* Effect.forkScoped(Effect.repeat(save, Schedule.spaced(saveInterval)))
+    // What happened last is saved when the appliance stops in order.
+    yield* Effect.addFinalizer(() => save)
+  })
+)
+
+/** Whether there is anything to rebuild from. */
+export const isEmpty = (records: ReadonlyArray<CustomerRecord>): Option.Option<string> =>
+  records.length > 0
+    ? Option.none()
+    : Option.some("the archive has no catalog: it was written by an earlier version, or is none")

@@ -1,0 +1,33 @@
+/**
+ * All that the database knows of a customer and the ledger does not say: names, API keys' hashes, zones with their
+ * sealed tokens, and where their timelines begin. It is what a rebuilt database needs besides the ledger.
+ */
+import { Schema } from "effect"
+import { Origin } from "../domain/Customer.ts"
+import { CloudflareZoneId, CustomerId, Sha256Hex, SourceId, Timestamp, ZoneId } from "../domain/Identifier.ts"
+import { SourceName } from "../domain/Source.ts"
+import { ZoneStatus } from "../domain/Zone.ts"
+
+/** One customer's record. `token.sealed` is base64 of nonce ∥ ciphertext ∥ tag under the customer's own key. */
+export const CustomerRecord = Schema.Struct({
+  id: CustomerId,
+  name: Schema.NonEmptyString,
+  origin: Origin,
+  createdAt: Timestamp,
+  apiKeys: Schema.Array(Schema.Struct({
+    prefix: Schema.NonEmptyString,
+    sha256: Sha256Hex,
+    createdAt: Timestamp,
+    revokedAt: Schema.NullOr(Timestamp)
+  })),
+  zones: Schema.Array(Schema.Struct({
+    id: ZoneId,
+    name: Schema.NonEmptyString,
+    cloudflareZone: CloudflareZoneId,
+    status: ZoneStatus,
+    token: Schema.Struct({ kek: Schema.NonEmptyString, sealed: Schema.String }),
+    createdAt: Timestamp,
+    sources: Schema.Array(Schema.Struct({ id: SourceId, name: SourceName, startsAt: Timestamp, windowMs: Schema.Int }))
+  }))
+})
+export type CustomerRecord = typeof CustomerRecord.Type
