@@ -72,7 +72,7 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
       try: () => verifyArchive(reader, { keys: [parseVerifierKey(log)], scope: "no-objects", sha256, verifySignature }),
       catch: (cause) => refused(`the ledger of ${record.origin} cannot be read: ${detailOf(cause)}`)
     })
-    const [found] = report.findings.filter(({ question, severity }) =>
+    const found = report.findings.find(({ question, severity }) =>
       question === "integrity" && (severity === "fail" || severity === "malformed")
     )
     if (found !== undefined) {
