@@ -1,8 +1,10 @@
 /**
  * `npm run torture -- --seeds N [--first SEED] [--kills K] [--hours H] …`: runs as many seeds as asked, one after the
- * other; exit 1 if any of them lost, doubled or changed a line, forked the ledger or failed the verifier.
+ * other; exit 1 if any of them lost, doubled or changed a line, forked the ledger or failed the verifier. Campaigns
+ * against the verifier are in `CampaignCommand.ts`.
  */
 import { parseArgs } from "node:util"
+import { campaignCommand, campaignUsage, isCampaign } from "./CampaignCommand.ts"
 import { run, type RunResult } from "./TortureRun.ts"
 
 const usage = `npm run torture -- [options]
@@ -16,7 +18,11 @@ const usage = `npm run torture -- [options]
   --faults P   probability of a fault per request, 0 to 1 (default 0.25)
   --workers N  windows archived at once (default 3)
   --json       one JSON line per seed on stdout
-`
+
+${campaignUsage}`
+
+const [campaign, ...campaignArguments] = process.argv.slice(2)
+if (isCampaign(campaign)) process.exit(await campaignCommand(campaign, campaignArguments))
 
 const { values } = parseArgs({
   options: {
