@@ -14,6 +14,7 @@ import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
+import * as RedTeam from "./commands/RedTeam.ts"
 import * as Serve from "./commands/Serve.ts"
 import * as Verify from "./commands/Verify.ts"
 import * as Witness from "./commands/Witness.ts"
@@ -31,6 +32,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Witness.command,
     Fsck.command,
     Rebuild.command,
+    RedTeam.command,
     Approver.command,
     Config.command
   ])
