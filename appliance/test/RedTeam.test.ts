@@ -1,3 +1,4 @@
+import { ArchiveBuilder, hour, log } from "@rainlogs/verify/tampering/ArchiveBuilder"
 import { catalogue } from "@rainlogs/verify/tampering/Catalogue"
 import { evidenceArchive, trust } from "@rainlogs/verify/tampering/EvidenceArchive"
 import { archiveAttackCount, type AttackResult } from "@rainlogs/verify/tampering/RedTeam"
@@ -52,12 +53,21 @@ describe("rainlogs red-team", () => {
     assert.deepStrictEqual(stateOf(archive), before)
   }, 300_000)
 
-  it("prints a table, and exit 1 with a reason when one was not exposed", () => {
-    const table = run()
-    assert.strictEqual(table.status, 0, table.stderr)
-    assert.match(table.stdout, /EXPOSED {6}obj-bitflip +OBJECT_HASH_MISMATCH +logs\//)
-    assert.match(table.stdout, /EXPOSED {6}backdate +ANCHOR_LAG_EXCEEDED/)
-    assert.match(table.stdout, /^\d+ attacks exposed, 0 not exposed/m)
+  it("exit 1 when one was not exposed: the insider, where no anchor is trusted", () => {
+    const recent = join(directory, "recent")
+    const now = Date.now()
+    const builder = new ArchiveBuilder().begin(now - 3 * hour)
+    builder.window({ from: now - 3 * hour, to: now - 2 * hour, lines: "{}\n", time: now - 2 * hour })
+    for (const [key, bytes] of builder.publish().files) {
+      mkdirSync(dirname(join(recent, key)), { recursive: true })
+      writeFileSync(join(recent, key), bytes)
+    }
+    const { status, stderr, stdout } = run(recent, "--key", printVerifierKey(log.key), "--seed", "7")
+    assert.strictEqual(status, 1, stderr)
+    assert.match(stdout, /NOT EXPOSED {2}insider\n.*write the last 30 days anew.*\n.*configure an anchor/)
+    assert.match(stdout, /EXPOSED {6}object-flip +OBJECT_HASH_MISMATCH +logs\//)
+    assert.match(stdout, /EXPOSED {6}backdate +ANCHOR_LAG_EXCEEDED/)
+    assert.match(stdout, /^\d+ attacks exposed, 1 not exposed, \d+ not tried; \d+ controls cleared$/m)
   }, 300_000)
 
   it("exit 2 says what is wrong: no key, no archive, one that does not pass as it is", () => {
