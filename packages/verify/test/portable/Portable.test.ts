@@ -7,6 +7,7 @@ import { afterAll, assert, beforeAll, describe, it } from "vitest"
 import { printBundle } from "../../src/bundle/PrintBundle.ts"
 import { day, evidenceArchive, trust } from "../../src/tampering/EvidenceArchive.ts"
 import { bundleMembers } from "../../src/tampering/EvidenceBundle.ts"
+import { entriesPath, tilePath } from "../../src/Tile.ts"
 import { printVerifierKey } from "../../src/VerifierKey.ts"
 import { ArchiveBuilder, firstEpoch, hour, start, writeArchive } from "../ArchiveBuilder.ts"
 import { withPage } from "./Chromium.ts"
@@ -22,6 +23,7 @@ const timestamp = (response: string, chain: string, message: string | Buffer) =>
   chain: bytesOf(`rfc3161/${chain}`).toString("base64"),
   message: Buffer.from(message).toString("base64")
 })
+const base64 = (path: string) => bytesOf(`tlog-tiles/${path}`).toString("base64")
 const vectors: Vectors = {
   trees: json("rfc6962/trees.json"),
   inclusion: json("rfc6962/inclusion.json"),
@@ -33,6 +35,22 @@ const vectors: Vectors = {
   tlogProofs: json("signed-note/tlog-proofs.json"),
   cctv: json("ed25519/cctv-ed25519vectors.json"),
   wycheproof: json("ed25519/wycheproof-ed25519_test.json"),
+  tiles: [
+    ...Array.from({ length: 15 }, (_, at) => ({
+      name: `Tessera, ${at + 1} entries`,
+      entries: base64(`tessera-testlog/${entriesPath(0, at + 1)}`),
+      tiles: [base64(`tessera-testlog/${tilePath(0, 0, at + 1)}`)],
+      above: null,
+      checkpoint: base64(`tessera-testlog/checkpoint.${at + 1}`)
+    })),
+    {
+      name: "Sunlight, 300 entries",
+      entries: null,
+      tiles: [base64(`sunlight-mirror/${tilePath(0, 0)}`), base64(`sunlight-mirror/${tilePath(0, 1, 44)}`)],
+      above: base64(`sunlight-mirror/${tilePath(1, 0, 1)}`),
+      checkpoint: base64("sunlight-mirror/checkpoint")
+    }
+  ],
   timestamps: [
     timestamp("sigstage/response-sha256.tsr", "sigstage/ts_chain.pem", "hello"),
     timestamp("sigstage/response-sha384.tsr", "sigstage/ts_chain.pem", "hello"),
@@ -70,6 +88,8 @@ const expected = (): ReadonlyArray<readonly [string, ReadonlyArray<boolean>]> =>
   ["note", vectors.notes.cases.map(({ wantOk }) => wantOk)],
   ["vkey", vectors.notes.badVkeys.map(() => false)],
   ["tlog-proof", vectors.tlogProofs.cases.map(() => false)],
+  ["tlog-tiles", vectors.tiles.map(() => true)],
+  ["damaged tlog-tiles", vectors.tiles.map(() => false)],
   ["wycheproof", vectors.wycheproof.testGroups.flatMap(({ tests }) => tests.map(({ result }) => result === "valid"))]
 ]
 
@@ -110,12 +130,14 @@ describe("the verifier, wherever it runs", () => {
     }
     assert.deepStrictEqual(node.filter((line) => line.startsWith("cctv ") && line.endsWith(" yes")).length, 1)
     const merkle = expected().slice(0, 4).reduce((sum, [, wanted]) => sum + wanted.length, 0)
-    assert.deepStrictEqual([merkle, vectors.notes.cases.length, vectors.cctv.length], [518, 14, 914])
+    const wycheproof = expected().at(-1)?.[1].length
+    assert.deepStrictEqual(
+      [merkle, vectors.notes.cases.length, vectors.cctv.length, wycheproof, vectors.tiles.length],
+      [518, 14, 914, 151, 16]
+    )
     process.stdout.write(
       `public vectors: ${merkle} RFC 6962, ${vectors.notes.cases.length} signed notes, ${vectors.checkpoints.cases.length} checkpoints, ` +
-        `${vectors.tlogProofs.cases.length} tlog-proofs, ${vectors.cctv.length} CCTV, ${
-          expected().at(-1)?.[1].length
-        } Wycheproof, ` +
+        `${vectors.tlogProofs.cases.length} tlog-proofs, ${vectors.cctv.length} CCTV, ${wycheproof} Wycheproof, ${vectors.tiles.length} tlog-tiles, ` +
         `${vectors.timestamps.length} timestamps: ${node.length} verdicts\n`
     )
   })
@@ -311,11 +333,14 @@ describe("the verifier, wherever it runs", () => {
       ], { stdio: "ignore" })
       const gzipped = (path: string) => execFileSync("gzip", ["-9c", path]).length
       const verifier = gzipped(at("verifier.js"))
+      const [compressed, whole] = [gzipped(page), statSync(page).size]
       process.stdout.write(
-        `verifier for the browser: ${verifier} bytes gzipped; whole page: ${gzipped(page)}, ` +
-          `${statSync(page).size} as it is\n`
+        `verifier for the browser: ${verifier} bytes gzipped; whole page: ${compressed}, ${whole} as it is\n`
       )
       assert.isAtMost(verifier, 40 * 1024)
+      // The page is sent by mail and opened from a stick: the limits of packages/verify/README.md.
+      assert.isAtMost(compressed, 48 * 1024)
+      assert.isAtMost(whole, 136 * 1024)
     })
   })
 })
