@@ -119,7 +119,7 @@ export class Coverage {
         chain,
         detail: `${source}: ${span(from, to)} is neither collected nor declared as a gap` +
           (unknown
-            ? "; no window of this source says how long it can be read again"
+            ? "; no window says how long it can be read"
             : pending
             ? ", but can still be read from the source"
             : "")
