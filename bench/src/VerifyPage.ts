@@ -25,7 +25,9 @@ export const measurePage = async (
   directory: string
 ): Promise<PageSpeed> => {
   execFileSync(join(root, "node_modules", ".bin", "node"), [join(root, "scripts", "build-verifier.mjs")], {
-    stdio: "ignore"
+    stdio: "ignore",
+    // The bundler would leave its compiled code in the directory for temporary files.
+    env: { ...process.env, NODE_DISABLE_COMPILE_CACHE: "1" }
   })
   const bundle = join(directory, "bundle.zip")
   const window = { from: 0, to: Number.MAX_SAFE_INTEGER }
