@@ -8,9 +8,12 @@ import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
+import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import * as Database from "@rainlogs/server/database/Database"
 import { EmbeddedPostgres } from "@rainlogs/server/database/EmbeddedPostgres"
 import * as PostgresCluster from "@rainlogs/server/database/PostgresCluster"
@@ -140,6 +143,17 @@ const hammer = Effect.fnUntraced(function*(options: HammerOptions, directory: st
   const ledger: LedgerOf = { customer, origin: makeOrigin("hammer.example.eu", customer) }
   const zone = ZoneId.make("01980000-0000-7000-8000-000000000002")
   yield* prepare(ledger, zone, processes * appends)
+  // Who holds an API key has an open ledger: the customer's first two entries are there before the workers start.
+  yield* LedgerEvents.LedgerEvents.use((events) => events.open(ledger)).pipe(
+    Effect.provide(
+      LedgerEvents.layer.pipe(
+        Layer.provide(Layer.merge(
+          ObjectStoreFileSystem.layer(join(directory, "archive")),
+          SignerLocal.layer({ directory: join(directory, "signer") })
+        ))
+      )
+    )
+  )
   for (const file of ["faults", "acknowledged", "signed"]) appendFileSync(join(directory, file), "")
 
   const happened: Array<string> = []
@@ -164,7 +178,7 @@ const hammer = Effect.fnUntraced(function*(options: HammerOptions, directory: st
       { ...shared, role: { name: "publisher" } },
       Array.from(
         { length: Math.ceil(options.rounds) },
-        (_, round) => killsOf(publisherSteps, 3, drawer(options.seed * 1000 + 500 + round))
+        (_, round) => killsOf(publisherSteps, 2, drawer(options.seed * 1000 + 500 + round))
       ).flat(),
       drawer(options.seed * 1000 + 999),
       onKill,
