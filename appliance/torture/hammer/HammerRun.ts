@@ -25,6 +25,7 @@ import type { ChildProcess } from "node:child_process"
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as Logging from "../../src/Logging.ts"
 import { drawer } from "../Draw.ts"
 import { gone, killGroup, start } from "../Processes.ts"
 import { finishFile, type HammerProcessOptions, windowMs } from "./HammerOptions.ts"
@@ -227,7 +228,8 @@ export const run = async (options: HammerOptions): Promise<HammerResult> => {
       Effect.provide(
         Layer.mergeAll(stores, KmsLocal.layer({ file: join(directory, "master.key") })).pipe(
           Layer.provideMerge(Database.layerEmbedded({ dataDirectory: directory, maxConnections: 100, poolSize: 4 })),
-          Layer.provideMerge(NodeServices.layer)
+          Layer.provideMerge(NodeServices.layer),
+          Layer.provideMerge(Logging.layer("Warn"))
         )
       ),
       Effect.scoped
