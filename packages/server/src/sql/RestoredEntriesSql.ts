@@ -166,14 +166,17 @@ export const restoreEntries = Effect.fnUntraced(function*<E, R>(
   })
 
   const addPage = Effect.fnUntraced(function*(page: Arr.NonEmptyReadonlyArray<RestoredEntry>) {
-    yield* insertEntries(page)
     const rows = (yield* Effect.forEach(page, rowsOf)).flat()
+    yield* insertEntries(page)
     if (!Arr.isReadonlyArrayNonEmpty(rows)) return
     yield* insertWindows(rows)
     const committed = rows.flatMap(({ entry }) => entry.kind === "object" ? [entry] : [])
     if (committed.length > 0) yield* commitWindows(committed)
   })
 
+  // The checks of triggers and foreign keys keep the plans they made while the tables were empty, and nobody analyses
+  // tables within a transaction: such a plan reads the whole ledger for every entry.
+  yield* sql`SELECT set_config('plan_cache_mode', 'force_custom_plan', true)`
   yield* entries.pipe(Stream.grouped(pageSize), Stream.runForEach(addPage))
   yield* Effect.forEach(sources, fillHoles, { discard: true })
 })
