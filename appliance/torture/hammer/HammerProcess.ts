@@ -58,7 +58,6 @@ Effect.gen(function*() {
   if (options.role.name === "writer") yield* WriterRole.run(options, options.role, draw)
   else yield* PublisherRole.run(options, at)
 }).pipe(
-  Effect.provide(ports),
-  Effect.provide(Logging.layer("Warn")),
+  Effect.provide(Layer.provideMerge(ports, Logging.layer("Warn"))),
   NodeRuntime.runMain
 )
