@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util"
 import { campaignCommand, campaignUsage, isCampaign } from "./CampaignCommand.ts"
+import { main as hammer } from "./hammer/main.ts"
 import { run, type RunResult } from "./TortureRun.ts"
 
 const usage = `npm run torture -- [options]
@@ -19,12 +20,18 @@ const usage = `npm run torture -- [options]
   --workers N  windows archived at once (default 3)
   --json       one JSON line per seed on stdout
 
+npm run torture -- hammer [processes] [appends] [seed]
+  many processes on one ledger, killed at every step, on a store that fails; see hammer --help
+
 ${campaignUsage}`
 
 const [campaign, ...campaignArguments] = process.argv.slice(2)
 if (isCampaign(campaign)) process.exit(await campaignCommand(campaign, campaignArguments))
 
+const wantsHammer = process.argv[2] === "hammer"
+
 const { values } = parseArgs({
+  args: wantsHammer ? [] : process.argv.slice(2),
   options: {
     seeds: { type: "string", default: "1" },
     first: { type: "string", default: "1" },
@@ -49,7 +56,9 @@ const numberOf = (name: keyof typeof values): number => {
   return value
 }
 
-if (values.help) {
+if (wantsHammer) {
+  process.exitCode = await hammer(process.argv.slice(3))
+} else if (values.help) {
   process.stdout.write(usage)
 } else {
   const first = numberOf("first")

@@ -5,7 +5,7 @@
 import { equal, hasPrefix } from "@rainlogs/verify/Bytes"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { type Entry, type ObjectEntry, parseEntry } from "@rainlogs/verify/Entry"
-import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey } from "@rainlogs/verify/Layout"
+import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey, ledgersPrefix } from "@rainlogs/verify/Layout"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
@@ -317,6 +317,20 @@ const make = Effect.gen(function*() {
     }
   })
 
+  // A database that was lost or is another's knows nothing of what was published.
+  const unknownLedgers = (all: ReadonlyArray<LedgerOf>, findings: Findings) => {
+    const known = new Set(all.map(({ origin }) => checkpointKey(origin)))
+    return objects.list(`${ledgersPrefix}/`).pipe(
+      Stream.filter(({ key }) => /^[^/]+\/[^/]+\/[0-9a-f]{64}\/checkpoint$/.test(key) && !known.has(key)),
+      Stream.runForEach(({ key }) =>
+        Effect.sync(() => {
+          const detail = "the archive has a published ledger that the database does not know: rebuild the database"
+          findings.add({ origin: null, code: "LEDGER_UNKNOWN", severity: "damage", key, detail })
+        })
+      )
+    )
+  }
+
   // What lies in the store and nobody refers to.
   const orphans = (
     prefix: string,
@@ -367,6 +381,7 @@ const make = Effect.gen(function*() {
           findings
         )
       }
+      yield* unknownLedgers(all, findings)
       yield* orphans(
         "logs/",
         /-([0-9a-f]{16})\.ndjson(?:\.gz|\.zst)?$/,
