@@ -225,10 +225,10 @@ describe("a revocation", () => {
       )
       // Without the list nobody can know.
       assert.deepStrictEqual(yield* verdictOf(insider, old), clean)
-      const [name = ""] = world.paths("event/").filter((path) =>
+      const name = world.paths("event/").find((path) =>
         new TextDecoder().decode(world.file(path)).startsWith("rainlogs-keys/v1")
       )
-      const document = world.file(name)!
+      const document = world.file(name!)!
       const given = yield* insider.reportWith({ keys: [parseVerifierKey(old)], keyChanges: [document] })
       assert.strictEqual(given.verdict.integrity, "FAIL")
       assert.include(given.findings.map(({ code }) => code), "REVOKED_KEY")
