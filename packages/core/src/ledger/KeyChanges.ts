@@ -7,16 +7,14 @@
  * covers the entry; that signature overwrites the old seeds. So at no time two keys sign, and no checkpoint carries a
  * signature of a key that the chain does not name.
  */
-import { parseGenesis } from "@rainlogs/verify/Genesis"
 import { printKeys, type Revocation } from "@rainlogs/verify/Keys"
-import { parseNote } from "@rainlogs/verify/Note"
-import { parseVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import { dropFormerKeys, keepSealedKeys } from "../recovery/SignerCatalog.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
-import { makeKeyChains } from "./KeyChain.ts"
-import { draftOf, putDocument, readDocument } from "./LedgerDocuments.ts"
+import { type ChainedKeys, keyId, makeKeyHistory } from "./KeyHistory.ts"
+import { draftOf, putDocument } from "./LedgerDocuments.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { chainPrepared } from "./PreparedKeys.ts"
 import { Publisher } from "./Publisher.ts"
@@ -38,19 +36,6 @@ export interface RevocationFacts {
   readonly reason: string
 }
 
-/** Keys as the chain names them, both in vkey form. `seq` is the entry's place in the control chain. */
-export interface ChainedKeys {
-  readonly version: number
-  readonly log: string
-  readonly clock: string
-  readonly fromSize: number
-  readonly seq: number
-  /** When they were chained, Unix ms. */
-  readonly time: number
-  /** The list of revoked keys that came with them. */
-  readonly revoked: ReadonlyArray<Revocation>
-}
-
 /** `finished`: a change that had been broken off is done now, and no other was begun. */
 export interface KeysChanged {
   readonly outcome: "changed" | "finished"
@@ -63,8 +48,6 @@ type Failure = KeysRefused | SignerUnavailable | StorageError | DatabaseError
 
 /** Reads and changes the keys of a ledger. */
 export class KeyChanges extends Context.Service<KeyChanges, {
-  /** All keys that the chain has named, the first from the genesis; none before the ledger is open. */
-  readonly history: (ledger: LedgerOf) => Effect.Effect<ReadonlyArray<ChainedKeys>, StorageError | DatabaseError>
   /**
    * Makes new keys. With `revoke` those in use come on the list of revoked keys. Two at once are one change. `now` in ms.
    */
@@ -92,44 +75,13 @@ const make = Effect.gen(function*() {
   const objects = yield* ObjectStore
   const signer = yield* Signer
   const publisher = yield* Publisher
-  const keyChainOf = makeKeyChains(store, objects)
+  const history = makeKeyHistory(store, objects)
   const ports = { store, objects, signer }
-
-  const history = Effect.fn("KeyChanges.history")(function*(ledger: LedgerOf) {
-    const first = yield* store.lastEvent(ledger, "genesis")
-    if (Option.isNone(first)) return []
-    const { documentSha256, seq, time } = first.value
-    const genesis = yield* readDocument(
-      objects,
-      ledger.origin,
-      documentSha256,
-      (bytes) => parseGenesis(parseNote(bytes).text)
-    )
-    const begin: ChainedKeys = {
-      version: 1,
-      log: printVerifierKey(genesis.log),
-      clock: printVerifierKey(genesis.clock),
-      fromSize: 0,
-      seq,
-      time,
-      revoked: []
-    }
-    const changes = (yield* keyChainOf(ledger)).map(({ fromSize, keys, seq, time }): ChainedKeys => ({
-      version: keys.version,
-      log: printVerifierKey(keys.log),
-      clock: printVerifierKey(keys.clock),
-      fromSize,
-      seq,
-      time,
-      revoked: keys.revoked
-    }))
-    return [begin, ...changes]
-  })
 
   const refused = (ledger: LedgerOf, detail: string) => new KeysRefused({ origin: ledger.origin, detail })
 
   const openHistory = Effect.fnUntraced(function*(ledger: LedgerOf) {
-    const known = yield* history(ledger)
+    const known = yield* history.of(ledger)
     const newest = known.at(-1)
     return newest === undefined
       ? yield* refused(ledger, "the ledger has no genesis yet: start the appliance once, then try again")
@@ -216,11 +168,8 @@ const make = Effect.gen(function*() {
     }
   )
 
-  return KeyChanges.of({ history, rotate, revokeFormer })
+  return KeyChanges.of({ rotate, revokeFormer })
 })
-
-/** The id of a key as it is written: 8 hex digits. */
-export const keyId = (vkey: string): string => parseVerifierKey(vkey).id.toString(16).padStart(8, "0")
 
 const objectionToRevoking = (known: ReadonlyArray<ChainedKeys>, id: string): string | null => {
   const newest = known.at(-1)

@@ -6,7 +6,8 @@ import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Effect, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { readdirSync } from "node:fs"
-import { KeyChanges, keyId } from "../../src/ledger/KeyChanges.ts"
+import { KeyChanges } from "../../src/ledger/KeyChanges.ts"
+import { KeyHistory, keyId } from "../../src/ledger/KeyHistory.ts"
 import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
 import { Publisher } from "../../src/ledger/Publisher.ts"
 import { Signer } from "../../src/ledger/Signer.ts"
@@ -19,7 +20,7 @@ const start = Date.UTC(2026, 0, 1)
 const open = LedgerEvents.use((events) => events.open(ledger))
 const publish = Publisher.use((publisher) => publisher.publish(ledger))
 const rotate = KeyChanges.use((changes) => changes.rotate(ledger, null, start))
-const history = KeyChanges.use((changes) => changes.history(ledger))
+const history = KeyHistory.use((keys) => keys.of(ledger))
 const revoke = (since: number) =>
   KeyChanges.use((changes) => changes.rotate(ledger, { since, reason: "compromised" }, start))
 

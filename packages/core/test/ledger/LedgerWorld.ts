@@ -12,6 +12,7 @@ import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { KeyChanges } from "../../src/ledger/KeyChanges.ts"
+import { KeyHistory } from "../../src/ledger/KeyHistory.ts"
 import * as LedgerEvents from "../../src/ledger/LedgerEvents.ts"
 import { LedgerStore } from "../../src/ledger/LedgerStore.ts"
 import * as Publisher from "../../src/ledger/Publisher.ts"
@@ -87,7 +88,7 @@ export class LedgerWorld {
 
   /** The same on another object store. */
   servicesOn(objects: Layer.Layer<ObjectStore>) {
-    return Layer.fresh(KeyChanges.layer).pipe(
+    return Layer.mergeAll(Layer.fresh(KeyChanges.layer), Layer.fresh(KeyHistory.layer)).pipe(
       Layer.provideMerge(Layer.mergeAll(Layer.fresh(Publisher.layer), Layer.fresh(LedgerEvents.layer))),
       Layer.provideMerge(Layer.succeed(LedgerStore, this.store)),
       Layer.provideMerge(objects)
@@ -99,7 +100,7 @@ export class LedgerWorld {
     effect: Effect.Effect<
       A,
       E,
-      KeyChanges | LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer
+      KeyChanges | KeyHistory | LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer
     >,
     signer: Layer.Layer<Signer, SignerUnavailable> = this.signer
   ) {
