@@ -28,7 +28,9 @@ const announceSheet = Effect.gen(function*() {
   }
 }).pipe(
   // An appliance without its sheet still archives.
-  Effect.catch((error) => Effect.logError(`The recovery sheet could not be written: ${error.message}`))
+  Effect.catch((error) =>
+    Effect.logError(`The recovery sheet could not be written: ${"detail" in error ? error.detail : error.message}`)
+  )
 )
 
 /** The command. */
