@@ -139,6 +139,7 @@ const make = Effect.gen(function*() {
           yield* keepSealedKeys(signer, objects, ledger.origin)
           return Option.some(draftOf(ledger.origin, "keys", yield* putDocument(objects, ledger.origin, document)))
         }))
+      if (begun) yield* signer.adoptKeys(ledger.origin)
       return yield* takeOver(ledger, begun ? "changed" : "finished")
     }
   )

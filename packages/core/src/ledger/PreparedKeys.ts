@@ -3,6 +3,7 @@
  */
 import { parseKeys } from "@rainlogs/verify/Keys"
 import { parseNote } from "@rainlogs/verify/Note"
+import { sameKey } from "@rainlogs/verify/VerifierKey"
 import { Effect, Option } from "effect"
 import { keepSealedKeys } from "../recovery/SignerCatalog.ts"
 import type { ObjectStore } from "../storage/ObjectStore.ts"
@@ -34,8 +35,12 @@ export const chainPrepared = Effect.fn("PreparedKeys.chain")(function*(
   return yield* store.appendAt(ledger, now, () =>
     Effect.gen(function*() {
       const last = (yield* makeKeyChains(store, objects)(ledger)).at(-1)
-      // A document that was chained, or that another change overtook, is of an earlier version.
+      if (last !== undefined && sameKey(last.keys.log, change.log)) {
+        yield* signer.adoptKeys(origin)
+        return Option.none()
+      }
+      // Another change overtook it: its version is taken.
       if (change.version !== (last?.keys.version ?? 1) + 1) return Option.none()
       return Option.some(draftOf(origin, "keys", yield* putDocument(objects, origin, document)))
-    }))
+    })).pipe(Effect.tap((chained) => chained ? signer.adoptKeys(origin) : Effect.void))
 })

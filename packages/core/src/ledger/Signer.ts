@@ -54,7 +54,7 @@ export interface SealedKeys {
 export class Signer extends Context.Service<Signer, {
   /**
    * Makes the origin's keys if it has none, and returns both public keys in vkey form: those that signed the newest
-   * checkpoint, and that documents are signed with.
+   * checkpoint.
    */
   readonly keys: (origin: Origin) => Effect.Effect<{ readonly log: string; readonly clock: string }, SignerUnavailable>
   readonly state: (origin: Origin) => Effect.Effect<SignerState, SignerUnavailable>
@@ -85,6 +85,12 @@ export class Signer extends Context.Service<Signer, {
   readonly prepareKeys: (request: KeysRequest) => Effect.Effect<PreparedKeys, SignerUnavailable>
   /** The prepared keys that are not yet in use, if there are any. */
   readonly preparedKeys: (origin: Origin) => Effect.Effect<Option.Option<PreparedKeys>, SignerUnavailable>
+  /**
+   * Says that the chain names the prepared keys now: documents are signed with them from here on, checkpoints still as
+   * `sign` is told. Called as soon as the change is chained, for a document of a revoked key that is chained after it is
+   * not believed. Forgotten when the process ends, so said again whenever the ledger is opened.
+   */
+  readonly adoptKeys: (origin: Origin) => Effect.Effect<void, SignerUnavailable>
   /** The keys in use and then the prepared ones, sealed. Empty where the signer keeps its own backup. */
   readonly sealedKeys: (origin: Origin) => Effect.Effect<ReadonlyArray<SealedKeys>, SignerUnavailable>
 }>()("@rainlogs/core/Signer") {}

@@ -104,6 +104,8 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
   }
 
   const opened = new Map<Origin, OriginKeys>()
+  // The prepared log keys (vkey form) that the chain names, by origin.
+  const adopted = new Map<Origin, string>()
   const turns = new Map<Origin, Semaphore.Semaphore>()
 
   // One at a time per origin, and not to be torn: a signature and the state it leaves behind are one step.
@@ -200,9 +202,11 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     }),
     sign: Effect.fn("SignerLocal.sign")((request) => inTurn(request.origin, signInTurn(request))),
     signDocument: Effect.fn("SignerLocal.signDocument")(function*(origin, text) {
-      const { used } = yield* inTurn(origin, keysFor(origin))
+      const { next, used } = yield* inTurn(origin, keysFor(origin))
+      const isAdopted = next !== null && adopted.get(origin) === printVerifierKey(next.keys.log.key)
+      const { log } = isAdopted ? next.keys : used
       return yield* Effect.try({
-        try: () => printNote(signNote(text, [used.log])),
+        try: () => printNote(signNote(text, [log])),
         catch: (error) => new SignerUnavailable({ origin, detail: detailOf(error) })
       })
     }),
@@ -224,6 +228,10 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     preparedKeys: Effect.fn("SignerLocal.preparedKeys")(function*(origin) {
       const { next } = yield* inTurn(origin, keysFor(origin))
       return Option.map(Option.fromNullishOr(next), printPrepared)
+    }),
+    adoptKeys: Effect.fn("SignerLocal.adoptKeys")(function*(origin) {
+      const { next } = yield* inTurn(origin, keysFor(origin))
+      if (next !== null) adopted.set(origin, printVerifierKey(next.keys.log.key))
     }),
     sealedKeys: Effect.fn("SignerLocal.sealedKeys")((origin) =>
       inTurn(

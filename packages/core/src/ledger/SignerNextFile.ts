@@ -7,7 +7,7 @@ import * as Base64 from "@rainlogs/verify/Base64"
 import { type Keys, parseKeys } from "@rainlogs/verify/Keys"
 import { joinLines, Lines } from "@rainlogs/verify/Lines"
 import { MalformedError } from "@rainlogs/verify/Malformed"
-import { parseNote } from "@rainlogs/verify/Note"
+import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { sameKey } from "@rainlogs/verify/VerifierKey"
 import { parseKeyFile, type SignerKeys } from "./SignerKeyFile.ts"
 
@@ -32,9 +32,13 @@ export const parseNext = (origin: string, bytes: Uint8Array, wrappingKey: Uint8A
   const document = lines.field("document", (_, text) => Base64.decode(text))
   lines.end()
   const keys = parseKeyFile(origin, file, wrappingKey)
-  const change = parseKeys(parseNote(document).text)
+  const note = parseNote(document)
+  const change = parseKeys(note.text)
   if (change.origin !== origin || !sameKey(change.log, keys.log.key) || !sameKey(change.clock, keys.clock.key)) {
     throw new MalformedError(format, "the document names other keys than the ones beside it")
+  }
+  if (verifyNote(note, [change.previous, change.log]).verified.length !== 2) {
+    throw new MalformedError(format, "the document lacks a signature of the key in use or of the new one")
   }
   return { file, keys, document, change }
 }

@@ -34,6 +34,7 @@ export const memorySigner = (seeds: SignerSeeds): Signer["Service"] => {
     signDocument: (origin, text) => Effect.sync(() => printNote(signNote(text, [keysOf(origin, seeds).log]))),
     prepareKeys: ({ origin }) => Effect.fail(new SignerUnavailable({ origin, detail: "its keys do not change" })),
     preparedKeys: () => Effect.succeedNone,
+    adoptKeys: () => Effect.void,
     sealedKeys: () => Effect.succeed([])
   })
 }
