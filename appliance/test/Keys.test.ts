@@ -44,6 +44,7 @@ const Shown = Schema.fromJsonString(Schema.Array(Schema.Struct({
   keys: Schema.Array(Schema.Struct({
     version: Schema.Int,
     entry: Schema.Int,
+    document: Schema.String,
     fromSize: Schema.Int,
     chained: Schema.String,
     id: Schema.String,
@@ -214,6 +215,7 @@ it.live(
       assert.deepStrictEqual(after?.keys.map(({ version }) => version), [1, 2, 3])
       const [, second, newest] = after!.keys
       assert.include(rotated.stdout, second!.log)
+      assert.include(readFileSync(join(data, "archive", newest!.document), "utf8"), `previous ${second!.log}\n`)
       assert.include(newest!.revoked.map(({ id }) => id), second!.id)
       for (const { log } of after!.keys) {
         const [integrity, completeness, findings] = yield* verdict(data, log)

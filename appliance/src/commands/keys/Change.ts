@@ -50,7 +50,13 @@ const changeEach = <E, R>(
       )
       if (result._tag === "Success") {
         const { keys, outcome, pending } = result.success
-        done.push({ customer: ledger.customer, origin: ledger.origin, outcome, pending, keys: keysJson(keys) })
+        done.push({
+          customer: ledger.customer,
+          origin: ledger.origin,
+          outcome,
+          pending,
+          keys: keysJson(ledger.origin, keys)
+        })
         if (!request.json) yield* Console.log(words(ledger, result.success))
       } else {
         const error = result.failure instanceof Error && result.failure.message !== ""

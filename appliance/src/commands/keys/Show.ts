@@ -33,7 +33,11 @@ export const show = Command.make("show", { customer, data, json }, (request) =>
       for (const ledger of yield* ledgersOf(request.customer)) {
         const keys = yield* KeyHistory.use((history) => history.of(ledger))
         if (request.json) {
-          shown.push({ customer: ledger.customer, origin: ledger.origin, keys: keys.map(keysJson) })
+          shown.push({
+            customer: ledger.customer,
+            origin: ledger.origin,
+            keys: keys.map((version) => keysJson(ledger.origin, version))
+          })
         } else yield* Console.log([`${ledger.customer}  ${ledger.origin}`, ...lines(keys)].join("\n"))
       }
       if (request.json) yield* Console.log(JSON.stringify(shown))

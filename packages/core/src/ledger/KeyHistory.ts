@@ -19,6 +19,8 @@ export interface ChainedKeys {
   readonly clock: string
   readonly fromSize: number
   readonly seq: number
+  /** SHA-256 (hex) of the document, a genesis or a change of keys. */
+  readonly documentSha256: string
   /** When they were chained, Unix ms. */
   readonly time: number
   /** The list of revoked keys that came with them. */
@@ -63,15 +65,17 @@ export const makeKeyHistory = (
       clock: printVerifierKey(genesis.clock),
       fromSize: 0,
       seq,
+      documentSha256,
       time,
       revoked: []
     }
-    const changes = (yield* keyChainOf(ledger)).map(({ fromSize, keys, seq, time }): ChainedKeys => ({
+    const changes = (yield* keyChainOf(ledger)).map(({ documentSha256, fromSize, keys, seq, time }): ChainedKeys => ({
       version: keys.version,
       log: printVerifierKey(keys.log),
       clock: printVerifierKey(keys.clock),
       fromSize,
       seq,
+      documentSha256,
       time,
       revoked: keys.revoked
     }))
