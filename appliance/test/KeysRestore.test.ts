@@ -121,6 +121,31 @@ describe("rainlogs keys restore refuses", () => {
     assert.deepStrictEqual(readdirSync(join(path, "signer")), [])
   }, 120_000)
 
+  it("an archive that ends before a checkpoint that was kept, or has another root", async () => {
+    const path = lost()
+    const kept = join(root, "kept")
+    const head = readFileSync(join(path, "archive", checkpointArchiveKey(origin, size)), "latin1")
+    const pinned = (bytes: string) => {
+      writeFileSync(kept, bytes, "latin1")
+      return rainlogs(["keys", "restore", "--data", path, "--sheet", sheet, "--pin", kept], { env })
+    }
+    for (
+      const [bytes, says] of [
+        [head.replace(/\n\d+\n/, `\n${size + 1}\n`), /older copy/],
+        [head.replace(/\n[A-Za-z0-9+/]{43}=\n/, `\n${Buffer.alloc(32, 7).toString("base64")}\n`), /another root/],
+        [head.replaceAll(origin, origin.replace(/.$/, (last) => last === "0" ? "1" : "0")), /no keys of/],
+        ["no checkpoint", /note/]
+      ] as const
+    ) {
+      const refused = await pinned(bytes)
+      assert.strictEqual(refused.code, 1)
+      assert.match(refused.stderr, says)
+      assert.deepStrictEqual(readdirSync(join(path, "signer")), [])
+    }
+    const done = await pinned(head)
+    assert.strictEqual(done.code, 0, done.stderr)
+  }, 120_000)
+
   it("to replace other keys, and to forget what was signed after the copy was made", async () => {
     const path = lost()
     cpSync(join(data, "signer"), join(path, "signer"), { recursive: true })

@@ -3,7 +3,8 @@
  */
 import { Command } from "effect/cli"
 import { revoke, rotate } from "./keys/Change.ts"
-import { restore, sheet } from "./keys/Sheet.ts"
+import { restore } from "./keys/Restore.ts"
+import { sheet } from "./keys/Sheet.ts"
 import { show } from "./keys/Show.ts"
 
 /** The command. */

@@ -6,12 +6,15 @@
  * keys, and refuses, so that a process killed in between leaves nothing that could begin a second ledger. Running it
  * again goes on.
  *
- * The signer goes on from the newest head in the archive: the archive must be the newest copy there is.
+ * The signer goes on from the newest head in the archive: the archive must be the newest copy there is. Checkpoints that
+ * were kept elsewhere show whether it is.
  */
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
 import { equal } from "@rainlogs/verify/Bytes"
+import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import * as Hex from "@rainlogs/verify/Hex"
 import { ledgerPrefix } from "@rainlogs/verify/Layout"
+import { parseNote } from "@rainlogs/verify/Note"
 import { sameKey } from "@rainlogs/verify/VerifierKey"
 import { Effect, Redacted, Schema } from "effect"
 import { mkdir } from "node:fs/promises"
@@ -39,6 +42,8 @@ export interface RestoreRequest {
   readonly masterKeyFile: string
   readonly wrappingKey: Redacted.Redacted<Uint8Array>
   readonly masterKey: Redacted.Redacted<Uint8Array>
+  /** Checkpoints kept elsewhere: an archive that does not reach them is refused. */
+  readonly pins: ReadonlyArray<Uint8Array>
   /** Whether the master key comes from the environment, and is not to be written. */
   readonly masterKeyConfigured: boolean
 }
@@ -76,6 +81,26 @@ const checkMasterKey = async (request: RestoreRequest): Promise<void> => {
   await checkFile(request.masterKeyFile, key, "another master key")
 }
 
+// With an older archive the signer would sign a second history from its end on.
+const checkPin = (pin: Uint8Array, all: ReadonlyArray<ArchivedKeys>): void => {
+  const note = parseNote(pin)
+  const { origin, root, size } = parseCheckpoint(note.text)
+  const found = all.find((keys) => keys.origin === origin)
+  if (found === undefined) throw refused(`the archive has no keys of ${origin}, whose checkpoint is given`)
+  const { size: reached } = found.state
+  if (size > reached) {
+    throw refused(
+      `the archive ends at ${reached} entries of ${origin}, and a checkpoint of ${size} is given: it is an older copy. ` +
+        "Find a newer one; from this one a second history would be signed"
+    )
+  }
+  if (size === reached && !equal(root, found.state.root)) {
+    throw refused(
+      `the checkpoint given for ${size} entries of ${origin} has another root than the archive's: one is forged`
+    )
+  }
+}
+
 // Whether the ledger's keys are there already; those of another ledger's life are refused.
 const isPresent = async (path: string, keys: ArchivedKeys, wrappingKey: Uint8Array): Promise<boolean> => {
   const bytes = await readIfPresent(`${path}.keys`)
@@ -99,6 +124,7 @@ const restoreHeld = async (request: RestoreRequest): Promise<RestoredKeys> => {
   const wrappingKey = Redacted.value(request.wrappingKey)
   const all = await readArchivedKeys(reader, wrappingKey)
   if (all.length === 0) throw refused("the archive holds no sealed keys: put the newest copy of the archive back first")
+  for (const pin of request.pins) checkPin(pin, all)
   await checkMasterKey(request)
   await checkFile(join(signerDirectory, "wrapping.key"), wrappingKeyText(wrappingKey), "another wrapping key")
   const [restored, present]: [Array<ArchivedKeys>, Array<string>] = [[], []]
