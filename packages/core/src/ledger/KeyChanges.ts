@@ -117,30 +117,52 @@ const make = Effect.gen(function*() {
       ? Effect.fail(refused(ledger, `the reason "${reason}" is not one word of a-z, 0-9 and "-"`))
       : Effect.void
 
+  // The document of the keys after version `expected`; none if that is no longer the newest, or not in use yet.
+  const begin = (
+    ledger: LedgerOf,
+    expected: number,
+    ids: ReadonlyArray<number>,
+    revoke: RevocationFacts | null,
+    now: number
+  ) =>
+    store.appendAt(ledger, now, () =>
+      Effect.gen(function*() {
+        const { newest } = yield* openHistory(ledger)
+        const used = yield* signer.keys(ledger.origin)
+        if (newest.version !== expected || used.log !== newest.log) return Option.none()
+        const revoked = revoke === null
+          ? newest.revoked
+          : withRevoked(newest.revoked, [...ids, ...idsOf(used)], revoke)
+        const { document } = yield* signer.prepareKeys({ origin: ledger.origin, version: expected + 1, revoked })
+        yield* keepSealedKeys(signer, objects, ledger.origin)
+        return Option.some(draftOf(ledger.origin, "keys", yield* putDocument(objects, ledger.origin, document)))
+      }))
+
   const rotate = Effect.fn("KeyChanges.rotate")(
     function*(ledger: LedgerOf, revoke: RevocationFacts | null, now: number) {
       if (revoke !== null) yield* checkFacts(ledger, revoke, now)
-      const { newest: before } = yield* openHistory(ledger)
-      const unfinished = yield* finish(ledger, now)
-      if (Option.isSome(unfinished)) return unfinished.value
-      const begun = yield* store.appendAt(ledger, now, () =>
-        Effect.gen(function*() {
-          const { newest } = yield* openHistory(ledger)
-          const used = yield* signer.keys(ledger.origin)
-          // Another call was first: its change is this one's too.
-          if (newest.version !== before.version || used.log !== newest.log) return Option.none()
-          const ids = [parseVerifierKey(used.log).id, parseVerifierKey(used.clock).id]
-          const revoked = revoke === null ? newest.revoked : withRevoked(newest.revoked, ids, revoke)
-          const { document } = yield* signer.prepareKeys({
-            origin: ledger.origin,
-            version: newest.version + 1,
-            revoked
-          })
-          yield* keepSealedKeys(signer, objects, ledger.origin)
-          return Option.some(draftOf(ledger.origin, "keys", yield* putDocument(objects, ledger.origin, document)))
-        }))
-      if (begun) yield* signer.adoptKeys(ledger.origin)
-      return yield* takeOver(ledger, begun ? "changed" : "finished")
+      const { newest } = yield* openHistory(ledger)
+      // What a revocation is about: the keys in use when it was asked for.
+      const asked = idsOf(yield* signer.keys(ledger.origin))
+      const isDone = ({ revoked }: ChainedKeys) =>
+        revoke === null || asked.every((id) => revoked.some((revocation) => revocation.id === id))
+      let last = yield* finish(ledger, now)
+      for (;;) {
+        if (Option.isSome(last)) {
+          // A change that was broken off, or that another call made, is this one's too if it says as much.
+          const { keys, pending } = last.value
+          if (isDone(keys)) return last.value
+          if (pending !== null) {
+            return yield* refused(ledger, `a change before is not in use yet, ${pending}. Try again`)
+          }
+        }
+        const expected = Option.match(last, { onNone: () => newest.version, onSome: ({ keys }) => keys.version })
+        const begun = yield* begin(ledger, expected, asked, revoke, now)
+        if (begun) yield* signer.adoptKeys(ledger.origin)
+        const result = yield* takeOver(ledger, begun ? "changed" : "finished")
+        if (begun) return result
+        last = Option.some(result)
+      }
     }
   )
 
@@ -148,8 +170,10 @@ const make = Effect.gen(function*() {
     function*(ledger: LedgerOf, id: string, revoke: RevocationFacts, now: number) {
       yield* checkFacts(ledger, revoke, now)
       const unfinished = yield* finish(ledger, now)
-      if (Option.isSome(unfinished)) return unfinished.value
-      const begun = yield* store.appendAt(ledger, now, () =>
+      if (Option.isSome(unfinished) && unfinished.value.pending !== null) {
+        return yield* refused(ledger, `a change before is not in use yet, ${unfinished.value.pending}. Try again`)
+      }
+      yield* store.appendAt(ledger, now, () =>
         Effect.gen(function*() {
           const { known, newest } = yield* openHistory(ledger)
           const objection = objectionToRevoking(known, id)
@@ -165,12 +189,15 @@ const make = Effect.gen(function*() {
           const document = yield* signer.signDocument(ledger.origin, text)
           return Option.some(draftOf(ledger.origin, "keys", yield* putDocument(objects, ledger.origin, document)))
         }))
-      return yield* takeOver(ledger, begun ? "changed" : "finished")
+      return yield* takeOver(ledger, "changed")
     }
   )
 
   return KeyChanges.of({ rotate, revokeFormer })
 })
+
+const idsOf = ({ clock, log }: { readonly log: string; readonly clock: string }): ReadonlyArray<number> =>
+  [log, clock].map((vkey) => parseVerifierKey(vkey).id)
 
 const objectionToRevoking = (known: ReadonlyArray<ChainedKeys>, id: string): string | null => {
   const newest = known.at(-1)

@@ -3,11 +3,11 @@ import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { checkpointArchiveKey, checkpointKey } from "@rainlogs/verify/Layout"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Effect, Option, Stream } from "effect"
+import { Effect, Exit, Option, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { readdirSync } from "node:fs"
 import { KeyChanges } from "../../src/ledger/KeyChanges.ts"
-import { KeyHistory, keyId } from "../../src/ledger/KeyHistory.ts"
+import { type ChainedKeys, KeyHistory, keyId } from "../../src/ledger/KeyHistory.ts"
 import { LedgerEvents } from "../../src/ledger/LedgerEvents.ts"
 import { Publisher } from "../../src/ledger/Publisher.ts"
 import { Signer } from "../../src/ledger/Signer.ts"
@@ -241,6 +241,61 @@ describe("a revocation", () => {
       const mixed = yield* verdictOf(insider, old)
       assert.strictEqual(mixed.integrity, "FAIL")
       assert.include(mixed.codes, "REVOKED_KEY")
+    }))
+
+  it.effect("is done in full after a rotation that was broken off, and beside one that goes on", () =>
+    Effect.gen(function*() {
+      yield* TestClock.setTime(start)
+      const probe = yield* ledgerWorld
+      yield* probe.run(begin(probe), probe.signerRandom)
+      probe.faults.restart()
+      yield* probe.run(rotate, probe.signerRandom)
+      for (const step of ["prepare keys", "sql append", "sign"].map((name) => probe.faults.steps.indexOf(name) + 1)) {
+        const world = yield* ledgerWorld
+        const old = yield* world.run(begin(world), world.signerRandom)
+        world.faults.restart({ step, moment: "after" })
+        yield* Effect.exit(world.run(rotate, world.signerRandom))
+        assert.isTrue(world.faults.dead)
+        world.rows.publishing = false
+        world.faults.restart()
+        const { keys, pending } = yield* world.run(revoke(start - 1), world.signerRandom)
+        assert.isNull(pending)
+        const inUse = (yield* world.run(Signer.use((signer) => signer.keys(origin)), world.signerRandom)).log
+        assert.strictEqual(inUse, keys.log)
+        const ids = keys.revoked.map(({ id }) => id)
+        // Signed already, the keys in use when it was asked for were the new ones.
+        const asked = step === probe.faults.steps.indexOf("sign") + 1
+          ? (yield* world.run(history, world.signerRandom))[1]!.log
+          : old
+        assert.include(ids, parseVerifierKey(asked).id)
+        assert.deepStrictEqual(yield* verdictOf(world, old), clean)
+      }
+
+      const world = yield* ledgerWorld
+      yield* world.run(
+        Effect.gen(function*() {
+          const old = yield* begin(world)
+          const exits = yield* Effect.forEach([rotate, revoke(start - 1), rotate, revoke(start - 1)], Effect.exit, {
+            concurrency: "unbounded"
+          })
+          yield* publish
+          const ids = (keys: ReadonlyArray<ChainedKeys>) => keys.at(-1)!.revoked.map(({ id }) => id)
+          // Done, or refused in words; never passed over.
+          for (const exit of [exits[1]!, exits[3]!]) {
+            if (Exit.isSuccess(exit)) assert.include(ids(yield* history), parseVerifierKey(old).id)
+            else assert.match(String(exit.cause), /Try again/)
+          }
+          if (exits.every(Exit.isFailure)) assert.fail("none was done")
+          const former = yield* KeyChanges.use((changes) =>
+            changes.revokeFormer(ledger, keyId(old), { since: start - 1, reason: "compromised" }, start)
+          )
+          assert.include(former.keys.revoked.map(({ id }) => id), parseVerifierKey(old).id)
+          const newest = (yield* history).at(-1)!
+          assert.isAtMost(newest.version, 4)
+          assert.deepStrictEqual(yield* verdictOf(world, old), clean)
+        }),
+        world.signerRandom
+      )
     }))
 
   it.effect("of a former key adds to the list, keeps the keys in use, and lists each once with its earliest time", () =>
