@@ -45,6 +45,7 @@ import { ApiCannotListen } from "./ApiCannotListen.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
+import { masterKeyFile, refuseLostKeys } from "./recovery/LostKeys.ts"
 
 /** How the road is planned. */
 export interface PipelineOptions {
@@ -97,17 +98,23 @@ const database = Layer.unwrap(Effect.gen(function*() {
 
 const stores = Layer.unwrap(Effect.gen(function*() {
   const directory = yield* DataDirectory
+  yield* refuseLostKeys
   return Layer.mergeAll(
     CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
-    KmsLocal.layer({ file: join(directory.secrets, "master.key") }),
+    KmsLocal.layer({ file: masterKeyFile(directory) }),
     SignerLocal.layer({ directory: directory.signer }),
     Layer.unwrap(Effect.map(adminToken, AdminToken.layer))
   )
 }))
+
+/** Ledgers and objects of the data directory, without its keys: for commands that only look. */
+export const records = Layer.unwrap(
+  Effect.map(DataDirectory, ({ archive }) => Layer.mergeAll(LedgerStoreSql.layer, ObjectStoreFileSystem.layer(archive)))
+).pipe(Layer.provide(database))
 
 /** Database, object store, key service and signer of the data directory; nothing runs. For commands that look at them. */
 export const foundations = stores.pipe(Layer.provideMerge(database))

@@ -12,6 +12,7 @@ import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
+import * as Keys from "./commands/Keys.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as RedTeam from "./commands/RedTeam.ts"
@@ -34,6 +35,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Rebuild.command,
     RedTeam.command,
     Approver.command,
+    Keys.command,
     Config.command
   ])
 )

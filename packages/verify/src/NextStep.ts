@@ -43,7 +43,7 @@ const steps: Readonly<Record<string, string>> = {
   POLICY_UNAUTHORISED: alarm,
   RELEASE_UNAUTHORISED: alarm,
   RETENTION_VIOLATION: alarm,
-  REVOKED_KEY: "believe only a copy whose heads are signed by the newer key",
+  REVOKED_KEY: "believe only a copy whose heads and documents are signed by the newer key",
   ROOT_MISMATCH: alarm,
   SEQ_GAP: fromBackup,
   STALE: "get a newer copy or a newer anchor; if there is none, entries may have been cut off",

@@ -4,7 +4,7 @@ import { leafHash } from "@rainlogs/verify/Merkle"
 import { consistencyProof, emptyRoot, nodeHash } from "@rainlogs/verify/Merkle"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Effect, Exit, Redacted } from "effect"
+import { Effect, Exit, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
 import { tmpdir } from "node:os"
@@ -253,3 +253,100 @@ describe("its directory", () => {
       assert.include(error.detail, "32 bytes")
     }))
 })
+
+describe("a change of its keys", () => {
+  const request = { origin, version: 2, revoked: [] }
+  const signedBy = (bytes: Uint8Array, ...keys: ReadonlyArray<string>) =>
+    keys.filter((vkey) => verifyNote(parseNote(bytes), [parseVerifierKey(vkey)]).verified.length > 0)
+
+  it.effect("prepares once, over restarts, and goes on signing with the keys in use", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const first = yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        const { log } = yield* signer.keys(origin)
+        assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+        const prepared = yield* signer.prepareKeys(request)
+        assert.deepStrictEqual(signedBy(prepared.document, log, prepared.log), [log, prepared.log])
+        assert.strictEqual((yield* signer.keys(origin)).log, log)
+        const { immutable } = yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log })
+        assert.deepStrictEqual(signedBy(immutable, log, prepared.log), [log])
+        assert.deepStrictEqual((yield* signer.sealedKeys(origin)).map((sealed) => sealed.log), [log, prepared.log])
+        return { log, prepared }
+      }))
+      const signer = yield* signerIn(path)
+      assert.deepStrictEqual(yield* signer.prepareKeys(request), first.prepared)
+      assert.deepStrictEqual(
+        yield* signer.prepareKeys({ ...request, revoked: [{ id: 1, since: 0, reason: "lost" }] }),
+        first.prepared
+      )
+      // Its version was taken by another change: the same keys, another document.
+      const later = yield* signer.prepareKeys({ ...request, version: 3 })
+      assert.deepStrictEqual([later.log, later.clock], [first.prepared.log, first.prepared.clock])
+      assert.include(new TextDecoder().decode(later.document), "\nversion 3\n")
+    }))
+
+  it.effect("the prepared key is in use with the first checkpoint that asks for it, and the one before is gone", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const signer = yield* signerIn(path)
+      const { log } = yield* signer.keys(origin)
+      yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log })
+      const prepared = yield* signer.prepareKeys(request)
+      const old = fs.readFileSync(fileOf(path, ".keys"))
+      const grown = { origin, size: 7, root: root(7), proof: yield* proof(3, 7) }
+      // Refused by the state: nothing changes hands.
+      assert.instanceOf(yield* Effect.flip(signer.sign({ ...grown, proof: [], log: prepared.log })), SignerRefused)
+      assert.deepStrictEqual(fs.readFileSync(fileOf(path, ".keys")), old)
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [log])
+      yield* signer.adoptKeys(origin)
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [prepared.log])
+      const { immutable, served } = yield* signer.sign({ ...grown, log: prepared.log })
+      assert.deepStrictEqual(signedBy(immutable, log, prepared.log), [prepared.log])
+      assert.deepStrictEqual(signedBy(served, prepared.clock), [prepared.clock])
+      for (const asked of [log, parseable]) {
+        const refused = yield* Effect.flip(signer.sign({ ...grown, proof: [], log: asked }))
+        assert.instanceOf(refused, SignerRefused)
+        assert.match(refused.detail, /neither in use nor prepared/)
+      }
+      assert.isUndefined(fs.readdirSync(path).find((name) => name.endsWith(".next")))
+      assert.notDeepEqual(fs.readFileSync(fileOf(path, ".keys")), old)
+      assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [prepared.log])
+    }))
+
+  it.effect("killed between its steps it goes on; a damaged file of prepared keys is unavailable", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const next = `${yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        yield* signer.prepareKeys(request)
+        return fileOf(path, ".next")
+      }))}`
+      const bytes = fs.readFileSync(next)
+      const prepared = yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        const prepared = yield* signer.prepareKeys(request)
+        yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log: prepared.log })
+        return prepared
+      }))
+      // In use already, and the file that says they are prepared still there.
+      fs.writeFileSync(next, bytes)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        assert.strictEqual((yield* signer.keys(origin)).log, prepared.log)
+        assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+        assert.isFalse(fs.existsSync(next))
+      }))
+      for (const at of [3, 60, bytes.length - 100]) {
+        fs.writeFileSync(next, bytes)
+        flipByte(next, at)
+        const signer = yield* Effect.exit(
+          Effect.scoped(Effect.flatMap(signerIn(path), (signer) => signer.keys(origin)))
+        )
+        assert.isTrue(Exit.isFailure(signer), String(at))
+      }
+    }))
+})
+
+const parseable = `${origin}+00000000+AQ==`
