@@ -15,6 +15,7 @@ import * as Fsck from "./commands/Fsck.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as Serve from "./commands/Serve.ts"
+import * as Signer from "./commands/Signer.ts"
 import * as Verify from "./commands/Verify.ts"
 import * as Witness from "./commands/Witness.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -28,6 +29,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Verify.command,
     Bundle.command,
     Prove.command,
+    Signer.command,
     Witness.command,
     Fsck.command,
     Rebuild.command,
