@@ -94,7 +94,10 @@ export const command = Command.make("signer", {
   ),
   certificate: Flag.String("certificate").pipe(Flag.withDescription("PEM file, for HTTPS"), Flag.optional),
   key: Flag.String("key").pipe(Flag.withDescription("PEM file of the certificate's key"), Flag.optional),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("Say where it listens as one line of JSON"))
+  json: Flag.Boolean("json").pipe(
+    Flag.withDescription("Say where it listens as one line of JSON"),
+    Flag.withDefault(false)
+  )
 }, (request) => Effect.scoped(run(request)).pipe(Effect.provide(Logging.layer("Info")))).pipe(
   Command.withDescription("Hold the log keys in a process of their own and sign only checkpoints that grow"),
   Command.withExamples([
