@@ -74,7 +74,10 @@ const remote = Effect.fnUntraced(function*(name: string, directory: string) {
   // `net` takes the path from the agent's options, which the types do not tell.
   const agent = socketPath === undefined ? { keepAlive: true } : { keepAlive: true, socketPath }
   return SignerRemote.layer({ url, name, token }).pipe(
-    Layer.provide(NodeHttpClient.layerNodeHttpOptions({ ...agent, maxSockets: 16, rejectUnauthorized: true }))
+    // Fresh, for the layer inside is shared by reference: else Cloudflare's client would get this one's agent and socket.
+    Layer.provide(
+      Layer.fresh(NodeHttpClient.layerNodeHttpOptions({ ...agent, maxSockets: 16, rejectUnauthorized: true }))
+    )
   )
 })
 

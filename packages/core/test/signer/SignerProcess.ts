@@ -55,7 +55,7 @@ export const signerProcess = (directory: string) =>
 
 const clientOn = (socketPath: string) => {
   const agent = { keepAlive: true, socketPath }
-  return NodeHttpClient.layerNodeHttpOptions(agent)
+  return Layer.fresh(NodeHttpClient.layerNodeHttpOptions(agent))
 }
 
 /** The adapter on a socket, as a layer. */
