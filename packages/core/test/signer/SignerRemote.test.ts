@@ -357,7 +357,7 @@ describe("an attacker who owns database and tiles", () => {
           )
         )
         rows[1] = { ...rows[1]!, row: { leafIndex: 1, entry, leafHash: leafHash(entry) } }
-        for (const name of [...world.files.keys()]) {
+        for (const name of world.files.keys()) {
           if (name.includes("/tile/")) world.files.delete(name)
         }
         grow(world, 9)
