@@ -352,8 +352,8 @@ describe("an attacker who owns database and tiles", () => {
         const rows = world.rows.of(origin)
         const entry = new TextEncoder().encode(
           new TextDecoder().decode(rows[1]!.row.entry).replace(
-            /records \d+/,
-            "records 7"
+            "fidelity complete",
+            "fidelity sampled"
           )
         )
         rows[1] = { ...rows[1]!, row: { leafIndex: 1, entry, leafHash: leafHash(entry) } }
@@ -362,7 +362,7 @@ describe("an attacker who owns database and tiles", () => {
         }
         grow(world, 9)
         const halted = yield* world.run(publish, layer)
-        assert.strictEqual(halted.outcome, "halted")
+        assert.match(halted.outcome === "halted" ? halted.reason : halted.outcome, /signed|root/)
         assert.strictEqual(world.rows.of(origin).length, 9)
         assert.strictEqual(stateFile(path), before)
         assert.deepStrictEqual(world.file("checkpoint"), checkpoint)
