@@ -20,7 +20,6 @@ import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
-import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
@@ -43,6 +42,7 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
+import * as ConfiguredSigner from "./ConfiguredSigner.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
 import { masterKeyFile, refuseLostKeys } from "./recovery/LostKeys.ts"
@@ -106,7 +106,7 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
     KmsLocal.layer({ file: masterKeyFile(directory) }),
-    SignerLocal.layer({ directory: directory.signer }),
+    ConfiguredSigner.layer,
     Layer.unwrap(Effect.map(adminToken, AdminToken.layer))
   )
 }))

@@ -17,6 +17,7 @@ import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as RedTeam from "./commands/RedTeam.ts"
 import * as Serve from "./commands/Serve.ts"
+import * as Signer from "./commands/Signer.ts"
 import * as Verify from "./commands/Verify.ts"
 import * as Witness from "./commands/Witness.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -30,6 +31,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Verify.command,
     Bundle.command,
     Prove.command,
+    Signer.command,
     Witness.command,
     Fsck.command,
     Rebuild.command,

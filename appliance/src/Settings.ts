@@ -57,6 +57,20 @@ export const settings: ReadonlyArray<Setting> = [
     "asked for on the terminal",
     "The passphrase of an approver's key file, for `rainlogs approver` where there is no terminal."
   ),
+  {
+    ...text(
+      "RAINLOGS_SIGNER_URL",
+      "the signer in the data directory",
+      "Where `rainlogs signer` answers, `unix:/path/of/socket` or an https URL. See docs/signer-and-witness.md."
+    ),
+    type: "url"
+  },
+  secret(
+    "RAINLOGS_SIGNER_TOKEN",
+    "none",
+    "The text of request.token in the signer's directory; needed with RAINLOGS_SIGNER_URL unless its file is given."
+  ),
+  text("RAINLOGS_SIGNER_TOKEN_FILE", "none", "A file that holds the signer's token, instead of RAINLOGS_SIGNER_TOKEN."),
   text(
     "RAINLOGS_ARCHIVE_DOMAIN",
     "rainlogs.localhost",

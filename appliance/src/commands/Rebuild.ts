@@ -31,7 +31,7 @@ interface Request {
 const needed = (path: string): string | undefined =>
   [
     join(path, "archive"),
-    join(path, "signer"),
+    ...process.env.RAINLOGS_SIGNER_URL === undefined ? [join(path, "signer")] : [],
     ...process.env.RAINLOGS_MASTER_KEY === undefined ? [join(path, "secrets", "master.key")] : []
   ].find((part) => !existsSync(part))
 

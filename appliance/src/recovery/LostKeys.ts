@@ -31,8 +31,10 @@ export const refuseLostKeys = Effect.gen(function*() {
   const ledgers = join(directory.archive, ledgersPrefix)
   if (!existsSync(ledgers) || readdirSync(ledgers).length === 0) return
   const configured = yield* Config.option(Config.Redacted("RAINLOGS_MASTER_KEY"))
+  // The keys of a signer process are with it.
+  const remote = yield* Config.option(Config.String("RAINLOGS_SIGNER_URL"))
   const needed = [
-    wrappingKeyFile(directory),
+    ...Option.isSome(remote) ? [] : [wrappingKeyFile(directory)],
     ...Option.isSome(configured) ? [] : [masterKeyFile(directory)]
   ]
   const path = needed.find((file) => !existsSync(file))
