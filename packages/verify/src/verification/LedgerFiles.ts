@@ -2,10 +2,10 @@
  * The inventory of one ledger directory: every file sorted by what the layout (ledger format §4) says it is, with its
  * size, so that nothing is read before it is known to be small.
  */
-import { parseReceiptPath } from "../Anchored.ts"
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import { ledgerPrefix } from "../Layout.ts"
-import { entriesPath, parseTilePath, type TilePath, tilePath } from "../Tile.ts"
+import { parseLedgerPath } from "../LedgerPath.ts"
+import { entriesPath, type TilePath, tilePath } from "../Tile.ts"
 
 /** Stored widths of one tile or bundle and their sizes in bytes. */
 export type StoredWidths = ReadonlyMap<number, number>
@@ -29,8 +29,6 @@ export interface LedgerFiles {
   readonly relist: (level: TilePath["level"], index: number) => Promise<StoredWidths>
 }
 
-const archivedCheckpoint = /^checkpoint\.d\/([0-9]{20})$/
-const document = /^event\/([0-9a-f]{64})$/
 const none: StoredWidths = new Map()
 // Enough to explain what is there.
 const unknownKept = 10_000
@@ -43,40 +41,37 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
   const prefix = ledgerPrefix(origin)
   const archivedCheckpoints = new Map<number, number>()
   for await (const file of reader.list(`${prefix}/checkpoint.d/`)) {
-    const size = Number(archivedCheckpoint.exec(file.key.slice(prefix.length + 1))?.[1] ?? Number.NaN)
-    if (Number.isSafeInteger(size)) archivedCheckpoints.set(size, file.size)
+    const path = parseLedgerPath(file.key.slice(prefix.length + 1))
+    if (path?.kind === "archived-checkpoint") archivedCheckpoints.set(path.size, file.size)
   }
   let total = 0
   const anchors = new Map<string, number>()
   const documents = new Map<string, number>()
   const tiles = new Map<string, Map<number, number>>()
   const unknown: Array<string> = []
-  const addTile = (path: string, size: number): boolean => {
-    const tile = parseTilePath(path)
-    if (tile === null) return false
-    const name = `${tile.level}/${tile.index}`
-    tiles.set(name, (tiles.get(name) ?? new Map<number, number>()).set(tile.width, size))
-    return true
+  const addTile = ({ level, index, width }: TilePath, size: number): void => {
+    const name = `${level}/${index}`
+    tiles.set(name, (tiles.get(name) ?? new Map<number, number>()).set(width, size))
   }
   for await (const file of reader.list(`${prefix}/`)) {
     const path = file.key.slice(prefix.length + 1)
-    const hash = document.exec(path)?.[1]
+    const known = parseLedgerPath(path)
     total += 1
-    if (hash !== undefined) documents.set(hash, file.size)
-    else if (parseReceiptPath(path) !== null) anchors.set(path, file.size)
-    else if (path !== "checkpoint" && !isArchivedCheckpoint(path) && !addTile(path, file.size)) {
+    if (known === null) {
       if (unknown.length < unknownKept) unknown.push(path)
-    }
+    } else if (known.kind === "document") documents.set(known.hash, file.size)
+    else if (known.kind === "receipt") anchors.set(path, file.size)
+    else if (known.kind === "tile") addTile(known.tile, file.size)
   }
   const widths = (level: TilePath["level"], index: number) => tiles.get(`${level}/${index}`) ?? none
   const relist = async (level: TilePath["level"], index: number) => {
     const full = level === "entries" ? entriesPath(index) : tilePath(level, index)
     tiles.delete(`${level}/${index}`)
-    for await (const file of reader.list(`${prefix}/${full}`)) addTile(file.key.slice(prefix.length + 1), file.size)
+    for await (const file of reader.list(`${prefix}/${full}`)) {
+      const known = parseLedgerPath(file.key.slice(prefix.length + 1))
+      if (known?.kind === "tile") addTile(known.tile, file.size)
+    }
     return widths(level, index)
   }
   return { prefix, archivedCheckpoints, documents, anchors, unknown, total, widths, relist }
 }
-
-const isArchivedCheckpoint = (path: string): boolean =>
-  Number.isSafeInteger(Number(archivedCheckpoint.exec(path)?.[1] ?? Number.NaN))
