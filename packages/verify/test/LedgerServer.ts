@@ -28,6 +28,8 @@ export const withLedgerServer = async <Value>(
   const http = createServer((request, response) => {
     const path = (request.url ?? "").replace(/^\/ledger\//, "")
     requests.push(path)
+    // A page may read it, as it may read the ledgers that Rainlogs serves.
+    response.setHeader("access-control-allow-origin", "*")
     if (state.interfere(path, response, request)) return
     const bytes = state.files.get(`${prefix}/${path}`)
     if (bytes === undefined) response.writeHead(404).end()
