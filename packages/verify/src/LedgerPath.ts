@@ -2,7 +2,8 @@
  * What a path below a ledger's directory names (ledger format §4), and how large such a file may be. Strict: a path is
  * exactly what the writer prints, or it is none.
  */
-import { parseReceiptPath, type ReceiptPath } from "./Anchored.ts"
+import { parseReceiptPath } from "./Anchored.ts"
+import { parseCheckpointArchivePath, parseEventPath } from "./Layout.ts"
 import { parseTilePath, type TilePath, tileWidth } from "./Tile.ts"
 
 /** One path of the layout. */
@@ -11,22 +12,18 @@ export type LedgerPath =
   | { readonly kind: "archived-checkpoint"; readonly size: number }
   | { readonly kind: "tile"; readonly tile: TilePath }
   | { readonly kind: "document"; readonly hash: string }
-  | { readonly kind: "receipt"; readonly receipt: ReceiptPath }
-
-const archivedCheckpoint = /^checkpoint\.d\/([0-9]{20})$/
-const document = /^event\/([0-9a-f]{64})$/
+  | { readonly kind: "receipt" }
 
 /** Reads a path relative to the ledger's directory; null when the layout does not know it. */
 export const parseLedgerPath = (path: string): LedgerPath | null => {
   if (path === "checkpoint") return { kind: "checkpoint" }
-  const size = Number(archivedCheckpoint.exec(path)?.[1] ?? Number.NaN)
-  if (Number.isSafeInteger(size)) return { kind: "archived-checkpoint", size }
-  const hash = document.exec(path)?.[1]
-  if (hash !== undefined) return { kind: "document", hash }
+  const size = parseCheckpointArchivePath(path)
+  if (size !== null) return { kind: "archived-checkpoint", size }
+  const hash = parseEventPath(path)
+  if (hash !== null) return { kind: "document", hash }
   const tile = parseTilePath(path)
   if (tile !== null) return { kind: "tile", tile }
-  const receipt = parseReceiptPath(path)
-  return receipt === null ? null : { kind: "receipt", receipt }
+  return parseReceiptPath(path) === null ? null : { kind: "receipt" }
 }
 
 /** The largest size in bytes that the verifier reads a file of this kind at. */

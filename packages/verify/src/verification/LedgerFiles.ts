@@ -2,10 +2,10 @@
  * The inventory of one ledger directory: every file sorted by what the layout (ledger format §4) says it is, with its
  * size, so that nothing is read before it is known to be small.
  */
+import { parseReceiptPath } from "../Anchored.ts"
 import type { ArchiveReader } from "../ArchiveReader.ts"
-import { ledgerPrefix } from "../Layout.ts"
-import { parseLedgerPath } from "../LedgerPath.ts"
-import { entriesPath, type TilePath, tilePath } from "../Tile.ts"
+import { ledgerPrefix, parseCheckpointArchivePath, parseEventPath } from "../Layout.ts"
+import { entriesPath, parseTilePath, type TilePath, tilePath } from "../Tile.ts"
 
 /** Stored widths of one tile or bundle and their sizes in bytes. */
 export type StoredWidths = ReadonlyMap<number, number>
@@ -41,36 +41,36 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
   const prefix = ledgerPrefix(origin)
   const archivedCheckpoints = new Map<number, number>()
   for await (const file of reader.list(`${prefix}/checkpoint.d/`)) {
-    const path = parseLedgerPath(file.key.slice(prefix.length + 1))
-    if (path?.kind === "archived-checkpoint") archivedCheckpoints.set(path.size, file.size)
+    const size = parseCheckpointArchivePath(file.key.slice(prefix.length + 1))
+    if (size !== null) archivedCheckpoints.set(size, file.size)
   }
   let total = 0
   const anchors = new Map<string, number>()
   const documents = new Map<string, number>()
   const tiles = new Map<string, Map<number, number>>()
   const unknown: Array<string> = []
-  const addTile = ({ level, index, width }: TilePath, size: number): void => {
-    const name = `${level}/${index}`
-    tiles.set(name, (tiles.get(name) ?? new Map<number, number>()).set(width, size))
+  const addTile = (path: string, size: number): boolean => {
+    const tile = parseTilePath(path)
+    if (tile === null) return false
+    const name = `${tile.level}/${tile.index}`
+    tiles.set(name, (tiles.get(name) ?? new Map<number, number>()).set(tile.width, size))
+    return true
   }
   for await (const file of reader.list(`${prefix}/`)) {
     const path = file.key.slice(prefix.length + 1)
-    const known = parseLedgerPath(path)
+    const hash = parseEventPath(path)
     total += 1
-    if (known === null) {
+    if (hash !== null) documents.set(hash, file.size)
+    else if (parseReceiptPath(path) !== null) anchors.set(path, file.size)
+    else if (path !== "checkpoint" && parseCheckpointArchivePath(path) === null && !addTile(path, file.size)) {
       if (unknown.length < unknownKept) unknown.push(path)
-    } else if (known.kind === "document") documents.set(known.hash, file.size)
-    else if (known.kind === "receipt") anchors.set(path, file.size)
-    else if (known.kind === "tile") addTile(known.tile, file.size)
+    }
   }
   const widths = (level: TilePath["level"], index: number) => tiles.get(`${level}/${index}`) ?? none
   const relist = async (level: TilePath["level"], index: number) => {
     const full = level === "entries" ? entriesPath(index) : tilePath(level, index)
     tiles.delete(`${level}/${index}`)
-    for await (const file of reader.list(`${prefix}/${full}`)) {
-      const known = parseLedgerPath(file.key.slice(prefix.length + 1))
-      if (known?.kind === "tile") addTile(known.tile, file.size)
-    }
+    for await (const file of reader.list(`${prefix}/${full}`)) addTile(file.key.slice(prefix.length + 1), file.size)
     return widths(level, index)
   }
   return { prefix, archivedCheckpoints, documents, anchors, unknown, total, widths, relist }
