@@ -77,6 +77,12 @@ export const settings: ReadonlyArray<Setting> = [
     "The domain in the name of every new customer's ledger, `<domain>/t/<customer>`; it cannot be changed later."
   ),
   text(
+    "RAINLOGS_PUBLIC_LEDGER",
+    "off",
+    "`on` or `off`: whether anybody may read the ledgers, without their logs, and the public keys over HTTP. " +
+      "See docs/api.md."
+  ),
+  text(
     "RAINLOGS_RECORDS_ROOT",
     "on",
     "`on` or `off`: whether single lines can be proven later without showing others; it costs a few hashes a line."

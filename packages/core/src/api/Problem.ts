@@ -70,6 +70,13 @@ export class RouteNotFound extends HttpApiError.Problem<RouteNotFound>()("RouteN
   title: "No such endpoint"
 }, explained) {}
 
+/** 404: a served ledger has no such file, or there is no such ledger. The two are not told apart. */
+export class LedgerFileNotFound extends HttpApiError.Problem<LedgerFileNotFound>()("LedgerFileNotFound", {
+  type: typeOf("ledger-file-not-found"),
+  status: 404,
+  title: "No such file of a ledger"
+}, explained) {}
+
 /** 409: the customer already archives this Cloudflare zone. */
 export class ZoneAlreadyArchived extends HttpApiError.Problem<ZoneAlreadyArchived>()("ZoneAlreadyArchived", {
   type: typeOf("zone-already-archived"),

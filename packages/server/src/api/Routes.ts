@@ -11,6 +11,7 @@ import * as Docs from "./Docs.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
+import * as PublicLedger from "./PublicLedger.ts"
 import * as RequestValidation from "./RequestValidation.ts"
 import * as SystemHandlers from "./SystemHandlers.ts"
 import * as SystemState from "./SystemState.ts"
@@ -27,13 +28,14 @@ export const handlers = Layer.mergeAll(
 )
 
 /**
- * All routes: the API, `/openapi.json`, `/docs`, `/metrics`. Serve with `HttpRouter.serve(routes)`. Reads
- * `RAINLOGS_ARCHIVE_DOMAIN`.
+ * All routes: the API, `/openapi.json`, `/docs`, `/metrics`, and the public ledgers. Serve with
+ * `HttpRouter.serve(routes)`. Reads `RAINLOGS_ARCHIVE_DOMAIN` and `RAINLOGS_PUBLIC_LEDGER`.
  */
 export const routes = Layer.mergeAll(
   // No endpoint answers with a file, so the services for that may be the empty ones.
   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(Layer.provide([handlers, HttpServer.layerServices])),
   Docs.layer,
   Metrics.layer.pipe(Layer.provide(SystemState.layer)),
+  PublicLedger.layer,
   ProblemResponses.layer
 )

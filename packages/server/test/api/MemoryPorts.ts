@@ -22,6 +22,7 @@ import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import { ObjectStore } from "@rainlogs/core/storage/ObjectStore"
 import { Context, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
 
@@ -270,6 +271,8 @@ export const layer = Layer.mergeAll(
   ledgerStore,
   publisher,
   anchorLoop,
+  // Asked only where ledgers are public; a test of that brings its own.
+  Layer.mock(ObjectStore, {}),
   JobQueue.layerMemory,
   CircuitBreaker.layer,
   AdminToken.layer(Redacted.make(adminToken))
