@@ -8,6 +8,7 @@ import type { BundleInput, BundleProgress, BundleRequest, BundleSummary } from "
 import { planBundle } from "../bundle/PlanBundle.ts"
 import { bundleBytes } from "../bundle/WriteBundle.ts"
 import * as Hex from "../Hex.ts"
+import { abortableReader, orAborted, untilAborted } from "./AbortableReader.ts"
 import { newHash } from "./BundleFile.ts"
 
 /** Where the bundle comes from and goes to. */
@@ -100,18 +101,15 @@ export const writeBundleFile = async (request: BundleFileRequest): Promise<Bundl
   }
 }
 
-// The passes over an object may take hours: each block asks whether to go on.
-const inputOf = ({ dataKey, reader, signal, stream }: BundleFileRequest): BundleInput => ({
-  reader,
-  stream: async function*(key) {
-    for await (const chunk of stream(key)) {
-      signal?.throwIfAborted()
-      yield chunk
-    }
-  },
-  newHash,
-  ...dataKey === undefined ? {} : { dataKey }
-})
+const inputOf = ({ dataKey, reader, signal, stream }: BundleFileRequest): BundleInput => {
+  if (signal === undefined) return { reader, stream, newHash, ...dataKey === undefined ? {} : { dataKey } }
+  return {
+    reader: abortableReader(signal, reader),
+    stream: (key) => untilAborted(signal, stream(key)),
+    newHash,
+    ...dataKey === undefined ? {} : { dataKey: (entry) => orAborted(signal, dataKey(entry)) }
+  }
+}
 
 const syncDirectory = async (path: string): Promise<void> => {
   const directory = await open(path, "r")
