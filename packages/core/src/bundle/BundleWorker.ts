@@ -13,6 +13,7 @@ import { BundleFailure, isWorthRetry } from "./BundleFailure.ts"
 import { BundleFiles } from "./BundleFiles.ts"
 import type { BundleJob } from "./BundleJob.ts"
 import { type BundleOf, BundleStore } from "./BundleStore.ts"
+import { sweepBundle } from "./BundleSweep.ts"
 import { makeBundle, mostObjects } from "./MakeBundle.ts"
 
 /** How bundles are made. Times in ms. */
@@ -142,6 +143,16 @@ const make = Effect.fnUntraced(function*(options: BundleWorkerOptions) {
       Effect.catch((error) => Effect.logWarning("a bundle waits for its lease to run out", error))
     )
 
+  /** What the attempt left goes now: it may hold data keys of a bundle that was deleted for that reason. */
+  const abandon = (job: BundleJob) =>
+    sweepBundle(job).pipe(
+      Effect.provideService(BundleStore, store),
+      Effect.provideService(BundleFiles, files),
+      Effect.catch((error) => Effect.logWarning("the files of a lost attempt are removed later", error)),
+      Effect.andThen(Effect.logInfo("a bundle was deleted or taken over")),
+      Effect.as("lost" as const)
+    )
+
   const work = Effect.fn("BundleWorker.work")(function*(of: BundleOf) {
     const now = yield* Clock.currentTimeMillis
     const leased = yield* store.lease(of, options.owner, now, now + options.leaseMs)
@@ -155,11 +166,7 @@ const make = Effect.fnUntraced(function*(options: BundleWorkerOptions) {
       )
     )
     return yield* Effect.raceFirst(attempted, keepLease(job, progress)).pipe(
-      // The file of a bundle whose record is gone or another's is removed by the sweep, or with the next attempt.
-      Effect.catchTag(
-        "LeaseLost",
-        () => Effect.as(Effect.logInfo("a bundle was deleted or taken over"), "lost" as const)
-      ),
+      Effect.catchTag("LeaseLost", () => abandon(job)),
       Effect.onInterrupt(() => giveBack(job)),
       Effect.annotateLogs({ bundle: job.id, zone: job.zone })
     )

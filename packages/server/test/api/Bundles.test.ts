@@ -2,8 +2,8 @@
  * Bundles over the API, on the real ports.
  */
 import { assert, layer } from "@effect/vitest"
-import { sweep } from "@rainlogs/core/bundle/BundleLoop"
 import { BundleStore } from "@rainlogs/core/bundle/BundleStore"
+import { sweepOrphans, sweepOverdue } from "@rainlogs/core/bundle/BundleSweep"
 import { BundleWorker } from "@rainlogs/core/bundle/BundleWorker"
 import { makeBundle } from "@rainlogs/core/bundle/MakeBundle"
 import { Origin } from "@rainlogs/core/domain/Customer"
@@ -14,7 +14,7 @@ import { newHash } from "@rainlogs/verify/node/BundleFile"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Deferred, Effect, Fiber, Layer, Option } from "effect"
+import { Clock, Deferred, Effect, Fiber, Layer, Option } from "effect"
 import { createHash } from "node:crypto"
 import { createReadStream, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -148,8 +148,6 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("bundles over
       yield* Deferred.succeed(gate, undefined)
       assert.strictEqual(yield* Fiber.join(asleep), "lost")
       const { file } = yield* show(key, id)
-      assert.deepStrictEqual(yield* filesOf(customer), [`${id}-1.zip`, `${id}-2.zip`])
-      yield* sweep
       assert.deepStrictEqual(yield* filesOf(customer), [`${id}-2.zip`])
       assert.strictEqual(hashOf((yield* download(key, id)).body), file?.sha256)
     }), 60_000)
@@ -234,6 +232,21 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("bundles over
     60_000
   )
 
+  it.effect("one that ends the process every time fails instead of being tried for ever", () =>
+    Effect.gen(function*() {
+      const store = yield* BundleStore
+      const { customer, key, range, zone } = yield* newPublishedZone
+      const { id } = yield* ask(key, { zone, ...range })
+      for (let attempt = 0; attempt < 2; attempt++) {
+        const now = yield* Clock.currentTimeMillis
+        assert.isTrue(Option.isSome(yield* store.lease({ customer, id }, "killed", now, now)))
+        yield* Effect.sleep("5 millis")
+      }
+      assert.strictEqual(yield* work({ customer, id }, { mostAttempts: 2 }), "failed")
+      assert.strictEqual((yield* show(key, id)).error?.code, "interrupted")
+      assert.deepStrictEqual(yield* filesOf(customer), [])
+    }), 60_000)
+
   it.effect("its file goes when its time is over, and files of no bundle go with it", () =>
     Effect.gen(function*() {
       const { customer, key, range, zone } = yield* newPublishedZone
@@ -247,7 +260,8 @@ layer(Live, { excludeTestServices: true, timeout: "120 seconds" })("bundles over
       writeFileSync(join(folder, `${kept.id}-1.zip.part`), "half of one that is ready")
       mkdirSync(join(folder, "..", nobody), { recursive: true })
       writeFileSync(join(folder, "..", nobody, `${nobody}-3.zip.part`), "of a customer that is unknown")
-      yield* sweep
+      yield* sweepOverdue
+      yield* sweepOrphans
       assert.deepStrictEqual(yield* filesOf(customer), [`${kept.id}-1.zip`])
       const { file, state } = yield* show(key, old.id)
       assert.strictEqual(state, "expired")
