@@ -4,6 +4,7 @@
 import { BundleRequestError } from "@rainlogs/verify/bundle/BundleRequest"
 import { MalformedError } from "@rainlogs/verify/Malformed"
 import { BundleOutputError } from "@rainlogs/verify/node/BundleOutput"
+import { TileMissingError } from "@rainlogs/verify/TileNodes"
 import { Schema } from "effect"
 import { DisclosureFailed } from "../archive/DataKeyDisclosure.ts"
 import { KmsError } from "../secrets/Kms.ts"
@@ -92,7 +93,7 @@ export const failureOf = (cause: unknown): BundleFailure => {
     return new BundleFailure({ code: requestCodes[cause.reason], detail: sentence(cause.message), cause })
   }
   if (cause instanceof BundleOutputError) return outputFailure(cause)
-  if (cause instanceof MalformedError) {
+  if (cause instanceof MalformedError || cause instanceof TileMissingError) {
     return new BundleFailure({ code: "archive-incomplete", detail: sentence(cause.message), cause })
   }
   if (cause instanceof KmsError || cause instanceof DisclosureFailed) {

@@ -31,8 +31,8 @@ export interface BundleOrder extends BundleRequest {
   readonly onWritten?: (bytes: number) => void
 }
 
-/** Bundles with more objects are refused: a bundle's list of members is held in memory. */
-export const mostObjects = 50_000
+/** Bundles with more objects are refused: about 14 kB of memory each are in use. A year of hourly windows is 8 784. */
+export const mostObjects = 10_000
 
 /** Makes the bundle. Interruption waits until the half file is gone. */
 export const makeBundle = Effect.fn("makeBundle")(function*(

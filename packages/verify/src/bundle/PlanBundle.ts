@@ -133,9 +133,13 @@ const planMembers = async (
   let disclosed = 0
 
   const addObject = async (entry: ObjectEntry, leaf: number): Promise<void> => {
-    const hashes = await inclusionProof(nodes, leaf, size)
     const proof = `${bundleNames.proofs}${entry.chain}/${entry.seq}.tlog-proof`
-    await small(proof, async () => printTlogProof({ extra: printEntry(entry), index: leaf, hashes, checkpoint }))
+    // Only the entry's bytes are kept until the second pass: the hashes of a proof are several times as large.
+    const extra = printEntry(entry)
+    await small(proof, async () => {
+      const hashes = await inclusionProof(nodes, leaf, size)
+      return printTlogProof({ extra, index: leaf, hashes, checkpoint })
+    })
     const { key } = entry
     if (key === null || await sizeOf(reader, key) === null) return
     const name = `${bundleNames.archive}${key}`
