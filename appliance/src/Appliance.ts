@@ -13,6 +13,10 @@ import type { PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import * as Worker from "@rainlogs/core/archive/Worker"
+import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
+import * as BundleLoop from "@rainlogs/core/bundle/BundleLoop"
+import { bundleRetentionMs } from "@rainlogs/core/bundle/BundleOptions"
+import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleWorker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import type { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
@@ -31,6 +35,7 @@ import * as Database from "@rainlogs/server/database/Database"
 import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
 import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
+import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
 import * as CustomerRecordsSql from "@rainlogs/server/sql/CustomerRecordsSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
@@ -100,6 +105,8 @@ const stores = Layer.unwrap(Effect.gen(function*() {
   const directory = yield* DataDirectory
   yield* refuseLostKeys
   return Layer.mergeAll(
+    BundleFiles.layer(directory.bundles),
+    BundleStoreSql.layer,
     CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
     LedgerStoreSql.layer,
@@ -166,6 +173,13 @@ const anchorLoop = ({ anchorSweepMs }: ApplianceOptions) =>
     Layer.provide(CloudflareHttpClient.layer)
   )
 
+const bundles = Layer.unwrap(Effect.gen(function*() {
+  const retentionMs = yield* bundleRetentionMs
+  return BundleLoop.layer().pipe(
+    Layer.provide(BundleWorker.layer({ ...defaultBundleWorker, retentionMs, owner: `${hostname()}:${process.pid}` }))
+  )
+}))
+
 const listener = ({ host, port }: ApplianceOptions) =>
   HttpServerPlatform.layer({ hostname: host, port }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
@@ -186,13 +200,14 @@ const api = (options: ApplianceOptions) => {
   )
 }
 
-/** A running appliance: database, worker and API, for as long as the layer's scope. */
+/** A running appliance: database, worker, maker of bundles and API, for as long as the layer's scope. */
 export const layer = (options: ApplianceOptions) =>
   Layer.mergeAll(
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
     Layer.provideMerge(anchorLoop(options)),
+    Layer.provideMerge(bundles),
     Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.

@@ -3,6 +3,7 @@
  * what an unknown `RAINLOGS_*` variable is checked against. The values themselves are parsed where they are used.
  */
 import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
+import { defaultRetentionHours } from "@rainlogs/core/bundle/BundleOptions"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
 import { Effect, Schema } from "effect"
@@ -11,7 +12,7 @@ import { Effect, Schema } from "effect"
 export interface Setting {
   readonly name: string
   readonly type: "text" | "integer" | "url" | "level"
-  readonly unit: "" | "ms" | "bytes" | "requests"
+  readonly unit: "" | "ms" | "hours" | "bytes" | "requests"
   readonly fallback: string
   readonly visibility: "shown" | "secret"
   readonly about: string
@@ -86,6 +87,12 @@ export const settings: ReadonlyArray<Setting> = [
     "RAINLOGS_RECORDS_ROOT",
     "on",
     "`on` or `off`: whether single lines can be proven later without showing others; it costs a few hashes a line."
+  ),
+  integer(
+    "RAINLOGS_BUNDLE_RETENTION_HOURS",
+    "hours",
+    defaultRetentionHours,
+    "How long a finished evidence bundle can be downloaded; 1 to 8760. See docs/bundles.md."
   ),
   integer(
     "RAINLOGS_LOGPULL_SETTLE_MS",

@@ -2,6 +2,7 @@
  * The REST API's contract, free of server code so that clients and the browser can use it.
  */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { BundlesApi } from "./BundlesApi.ts"
 import { CustomersApi } from "./CustomersApi.ts"
 import { LogsApi } from "./LogsApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
@@ -14,6 +15,7 @@ export class Api extends HttpApi.make("rainlogs")
   .add(CustomersApi)
   .add(ZonesApi)
   .add(LogsApi)
+  .add(BundlesApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })

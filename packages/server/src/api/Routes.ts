@@ -6,6 +6,7 @@ import { Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Authorizers from "./Authorizers.ts"
+import * as BundlesHandlers from "./BundlesHandlers.ts"
 import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
@@ -22,7 +23,8 @@ export const handlers = Layer.mergeAll(
   SystemHandlers.layer.pipe(Layer.provide(SystemState.layer)),
   CustomersHandlers.layer,
   ZonesHandlers.layer,
-  LogsHandlers.layer
+  LogsHandlers.layer,
+  BundlesHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )

@@ -9,6 +9,8 @@ import { Opener } from "@rainlogs/core/archive/Opener"
 import { OpenError } from "@rainlogs/core/archive/OpenError"
 import { Planner } from "@rainlogs/core/archive/Planner"
 import { DatabaseError, type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
+import { BundleStore } from "@rainlogs/core/bundle/BundleStore"
 import type { Customer } from "@rainlogs/core/domain/Customer"
 import type { CustomerId, JobId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { SourceId } from "@rainlogs/core/domain/Identifier"
@@ -256,6 +258,14 @@ const anchorLoop = Layer.effect(
   Effect.map(MemoryState, (state) => AnchorLoop.of({ status: Effect.sync(() => state.anchoring), gauges: Effect.void }))
 )
 
+const bundleStore = Layer.unwrap(Effect.map(MemoryState, (state) =>
+  Layer.mock(BundleStore, {
+    bundle: () => Effect.succeed(Option.none()),
+    bundles: () => Effect.succeed([]),
+    remove: () => Effect.succeed(false),
+    open: query(state, "open", () => ({ requested: 2, running: 1, oldest: state.oldestUncommitted }))
+  })))
+
 /** The operator's token of these tests. */
 export const adminToken = "operator-token-of-the-tests-0123456789"
 
@@ -273,6 +283,8 @@ export const layer = Layer.mergeAll(
   anchorLoop,
   // Asked only where ledgers are public; a test of that brings its own.
   Layer.mock(ObjectStore, {}),
+  bundleStore,
+  Layer.mock(BundleFiles, {}),
   JobQueue.layerMemory,
   CircuitBreaker.layer,
   AdminToken.layer(Redacted.make(adminToken))

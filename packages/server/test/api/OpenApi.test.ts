@@ -20,12 +20,17 @@ describe("the OpenAPI document", () => {
 
   it("has every endpoint, each with a summary and a description", () => {
     assert.deepStrictEqual(operations.map(({ name }) => name).sort(), [
+      "delete /api/v1/bundles/{id}",
+      "get /api/v1/bundles",
+      "get /api/v1/bundles/{id}",
+      "get /api/v1/bundles/{id}/content",
       "get /api/v1/logs/jobs/{id}",
       "get /api/v1/logs/jobs/{id}/download",
       "get /api/v1/zones",
       "get /api/v1/zones/{id}",
       "get /api/v1/zones/{id}/logs",
       "get /health",
+      "post /api/v1/bundles",
       "post /api/v1/zones",
       "post /api/v1/zones/{id}/pull",
       "post /customers"
