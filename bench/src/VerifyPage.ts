@@ -4,6 +4,7 @@
 import { writeBundleFile } from "@rainlogs/verify/node/BundleOutput"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import { execFileSync } from "node:child_process"
+import { createReadStream } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { withPage } from "../../packages/verify/test/portable/Chromium.ts"
@@ -32,7 +33,15 @@ export const measurePage = async (
   const bundle = join(directory, "bundle.zip")
   const window = { from: 0, to: Number.MAX_SAFE_INTEGER }
   const reader = await openDirectory(archive)
-  await writeBundleFile({ reader, directory: archive, out: bundle, origin: ledgerOrigin, chain, ...window })
+  await writeBundleFile({
+    reader,
+    stream: (key) => createReadStream(join(archive, key)),
+    out: bundle,
+    temporary: `${bundle}.part`,
+    origin: ledgerOrigin,
+    chain,
+    ...window
+  })
   const page = pathToFileURL(join(root, "dist", "verifier", "rainlogs-verify.html")).href
   return withPage(page, async ({ evaluate, send }) => {
     const { root: document } = await send("DOM.getDocument") as { readonly root: { readonly nodeId: number } }
