@@ -67,6 +67,11 @@ export const settings: ReadonlyArray<Setting> = [
     "on",
     "`on` or `off`: whether single lines can be proven later without showing others; it costs a few hashes a line."
   ),
+  text(
+    "RAINLOGS_RETENTION_RUN",
+    "off",
+    "`on` or `off`: whether windows past the retention of their policy are deleted. See docs/erasure.md."
+  ),
   integer(
     "RAINLOGS_LOGPULL_SETTLE_MS",
     "ms",

@@ -8,8 +8,11 @@ import { HttpApiBuilder } from "effect/http-api"
 import * as Authorizers from "./Authorizers.ts"
 import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
+import * as ErasuresHandlers from "./ErasuresHandlers.ts"
+import * as HoldsHandlers from "./HoldsHandlers.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
+import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as RequestValidation from "./RequestValidation.ts"
 import * as SystemHandlers from "./SystemHandlers.ts"
@@ -21,7 +24,10 @@ export const handlers = Layer.mergeAll(
   SystemHandlers.layer.pipe(Layer.provide(SystemState.layer)),
   CustomersHandlers.layer,
   ZonesHandlers.layer,
-  LogsHandlers.layer
+  LogsHandlers.layer,
+  HoldsHandlers.layer,
+  ErasuresHandlers.layer,
+  PolicyHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )

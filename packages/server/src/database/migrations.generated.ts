@@ -746,5 +746,364 @@ BEGIN
   RETURN NEW;
 END $$;
 `
+  },
+  {
+    id: 6,
+    name: "bundles",
+    sql: `-- Evidence bundles that are made in the background: what was asked for, who makes it, and the file that came of it.
+
+-- State x event -> state, the same table as \`transitions\` of the bundle job (a test compares them).
+CREATE TABLE bundle_transitions (
+  state text NOT NULL,
+  event text NOT NULL,
+  next text NOT NULL,
+  PRIMARY KEY (state, event)
+);
+INSERT INTO bundle_transitions (state, event, next) VALUES
+  ('requested', 'lease', 'running'),
+  ('running', 'lease', 'running'),
+  ('running', 'finish', 'ready'),
+  ('running', 'retry', 'requested'),
+  ('running', 'fail', 'failed'),
+  ('ready', 'expire', 'expired');
+
+CREATE TABLE bundle_jobs (
+  customer_id uuid NOT NULL,
+  id uuid NOT NULL,
+  zone_id uuid NOT NULL,
+  from_ms unix_ms NOT NULL,
+  to_ms unix_ms NOT NULL,
+  -- Whether the data keys of the objects go into the bundle.
+  disclose boolean NOT NULL,
+  -- The caller's name for the request: asking again under it is the same job.
+  idempotency_key text CHECK (length(idempotency_key) BETWEEN 1 AND 255),
+  state text NOT NULL DEFAULT 'requested' CHECK (state IN ('requested', 'running', 'ready', 'failed', 'expired')),
+  attempts integer NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+  -- Grows by one with each lease; a write that carries an older fence is refused.
+  fence integer NOT NULL DEFAULT 0 CHECK (fence >= 0),
+  not_before_ms unix_ms NOT NULL DEFAULT 0,
+  lease_owner text,
+  lease_until_ms unix_ms,
+  -- Of the attempt that runs: ledger entries gone through, and bytes of the file written.
+  progress_entries safe_count NOT NULL DEFAULT 0,
+  progress_bytes safe_count NOT NULL DEFAULT 0,
+  -- The file, once it is whole.
+  file_bytes safe_count,
+  file_sha256 sha256_digest,
+  file_objects safe_count,
+  file_ledger_size safe_count,
+  error_code text CHECK (length(error_code) <= 100),
+  error_detail text CHECK (length(error_detail) <= 4000),
+  created_ms unix_ms NOT NULL,
+  updated_ms unix_ms NOT NULL,
+  -- When the file is removed.
+  expires_ms unix_ms,
+  PRIMARY KEY (id, customer_id),
+  FOREIGN KEY (customer_id, zone_id) REFERENCES zones (customer_id, id),
+  CONSTRAINT bundle_jobs_idempotency_key UNIQUE (customer_id, idempotency_key),
+  CONSTRAINT bundle_jobs_range CHECK (from_ms < to_ms),
+  CONSTRAINT bundle_jobs_lease CHECK (
+    num_nulls(lease_owner, lease_until_ms) = CASE state WHEN 'running' THEN 0 ELSE 2 END
+  ),
+  CONSTRAINT bundle_jobs_file CHECK (
+    num_nulls(file_bytes, file_sha256, file_objects, file_ledger_size, expires_ms)
+      = CASE WHEN state IN ('ready', 'expired') THEN 0 ELSE 5 END
+  ),
+  CONSTRAINT bundle_jobs_error CHECK (
+    num_nulls(error_code, error_detail) IN (0, 2) AND (state <> 'failed' OR error_code IS NOT NULL)
+  )
+);
+CREATE INDEX bundle_jobs_open ON bundle_jobs (created_ms, id) WHERE state IN ('requested', 'running');
+CREATE INDEX bundle_jobs_of_customer ON bundle_jobs (customer_id, created_ms, id);
+CREATE INDEX bundle_jobs_expiry ON bundle_jobs (expires_ms) WHERE state = 'ready';
+CREATE INDEX bundle_jobs_ended ON bundle_jobs (updated_ms) WHERE state IN ('failed', 'expired');
+
+CREATE FUNCTION check_bundle_update() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF (NEW.customer_id, NEW.id, NEW.zone_id, NEW.from_ms, NEW.to_ms, NEW.disclose, NEW.idempotency_key, NEW.created_ms)
+     IS DISTINCT FROM
+     (OLD.customer_id, OLD.id, OLD.zone_id, OLD.from_ms, OLD.to_ms, OLD.disclose, OLD.idempotency_key, OLD.created_ms)
+  THEN
+    RAISE EXCEPTION 'bundle %: what was asked for never changes', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.state = OLD.state AND NEW.fence = OLD.fence THEN
+    -- The only change that is no event is a renewed lease with its progress.
+    IF OLD.state <> 'running' OR (NEW.lease_owner, NEW.attempts) IS DISTINCT FROM (OLD.lease_owner, OLD.attempts) THEN
+      RAISE EXCEPTION 'bundle %: a % bundle does not change without an event', OLD.id, OLD.state
+        USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF NOT EXISTS (SELECT FROM bundle_transitions t WHERE t.state = OLD.state AND t.next = NEW.state) THEN
+    RAISE EXCEPTION 'bundle %: no transition from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.fence <> OLD.fence + (NEW.state = 'running')::integer THEN
+    RAISE EXCEPTION 'bundle %: each lease, and nothing else, adds one to the fence', OLD.id
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.state = 'running' AND OLD.state = 'running' AND OLD.lease_until_ms > NEW.updated_ms THEN
+    RAISE EXCEPTION 'bundle %: the lease of % has not run out', OLD.id, OLD.lease_owner
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER bundle_jobs_update BEFORE UPDATE ON bundle_jobs FOR EACH ROW EXECUTE FUNCTION check_bundle_update();
+
+CREATE FUNCTION check_bundle_insert() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF NEW.state <> 'requested' OR NEW.fence <> 0 OR NEW.attempts <> 0 THEN
+    RAISE EXCEPTION 'a bundle starts as requested' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER bundle_jobs_insert BEFORE INSERT ON bundle_jobs FOR EACH ROW EXECUTE FUNCTION check_bundle_insert();
+
+ALTER TABLE bundle_jobs ENABLE ROW LEVEL SECURITY;
+ALTER TABLE bundle_jobs FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_customer ON bundle_jobs
+  USING (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid)
+  WITH CHECK (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid);
+
+GRANT SELECT ON bundle_transitions TO rainlogs_app;
+GRANT SELECT, INSERT, DELETE, UPDATE (state, attempts, fence, not_before_ms, lease_owner, lease_until_ms,
+  progress_entries, progress_bytes, file_bytes, file_sha256, file_objects, file_ledger_size, error_code, error_detail,
+  updated_ms, expires_ms) ON bundle_jobs TO rainlogs_app;
+
+-- What looks across customers returns ids and scheduling facts, as in 0004.
+GRANT SELECT (customer_id, id, state, not_before_ms, lease_until_ms, created_ms, updated_ms, expires_ms)
+  ON bundle_jobs TO rainlogs_scheduler;
+CREATE POLICY of_all ON bundle_jobs FOR SELECT TO rainlogs_scheduler USING (current_user = 'rainlogs_scheduler');
+
+-- Bundles that may be leased at \`at_ms\`: at most \`most\`. Customers take turns, the one with the fewest running first.
+CREATE FUNCTION due_bundles(at_ms bigint, most integer) RETURNS TABLE (customer_id uuid, bundle_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  WITH open AS (
+    SELECT b.customer_id, b.id, b.created_ms,
+      b.not_before_ms <= at_ms AND (b.lease_until_ms IS NULL OR b.lease_until_ms <= at_ms) AS due,
+      count(*) FILTER (WHERE b.lease_until_ms > at_ms) OVER (PARTITION BY b.customer_id) AS running
+    FROM bundle_jobs b WHERE b.state IN ('requested', 'running')
+  ), turns AS (
+    SELECT o.*, o.running + row_number() OVER (PARTITION BY o.customer_id ORDER BY o.created_ms, o.id) AS turn
+    FROM open o WHERE o.due
+  )
+  SELECT t.customer_id, t.id FROM turns t ORDER BY t.turn, t.created_ms, t.id LIMIT most
+$$;
+
+-- Bundles whose file has expired at \`at_ms\`, and ended ones that were last changed before \`ended_before_ms\`.
+CREATE FUNCTION overdue_bundles(at_ms bigint, ended_before_ms bigint, most integer)
+RETURNS TABLE (customer_id uuid, bundle_id uuid, state text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  (SELECT b.customer_id, b.id, b.state FROM bundle_jobs b
+   WHERE b.state = 'ready' AND b.expires_ms <= at_ms ORDER BY b.expires_ms LIMIT most)
+  UNION ALL
+  (SELECT b.customer_id, b.id, b.state FROM bundle_jobs b
+   WHERE b.state IN ('failed', 'expired') AND b.updated_ms < ended_before_ms ORDER BY b.updated_ms LIMIT most)
+$$;
+
+-- How many bundles wait or run, and when the oldest of them was asked for.
+CREATE FUNCTION open_bundles() RETURNS TABLE (requested bigint, running bigint, oldest_ms bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+  SELECT count(*) FILTER (WHERE state = 'requested'), count(*) FILTER (WHERE state = 'running'), min(created_ms)::bigint
+  FROM bundle_jobs WHERE state IN ('requested', 'running')
+$$;
+
+REVOKE ALL ON FUNCTION due_bundles(bigint, integer), overdue_bundles(bigint, bigint, integer), open_bundles() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION due_bundles(bigint, integer), overdue_bundles(bigint, bigint, integer), open_bundles()
+  TO rainlogs_app;
+REVOKE ALL ON FUNCTION check_bundle_update(), check_bundle_insert() FROM PUBLIC;
+
+GRANT CREATE ON SCHEMA public TO rainlogs_scheduler;
+ALTER FUNCTION due_bundles(bigint, integer) OWNER TO rainlogs_scheduler;
+ALTER FUNCTION overdue_bundles(bigint, bigint, integer) OWNER TO rainlogs_scheduler;
+ALTER FUNCTION open_bundles() OWNER TO rainlogs_scheduler;
+REVOKE CREATE ON SCHEMA public FROM rainlogs_scheduler;
+`
+  },
+  {
+    id: 7,
+    name: "erasures",
+    sql: `-- Legal holds, and erasures from their announcement to the report that they are done (ledger format section 7).
+--
+-- Every row here is written in the transaction that appends its entry to the ledger, under the ledger's lock; the foreign
+-- keys to the ledger keep a row without its entry from being committed.
+
+CREATE TABLE holds (
+  customer_id uuid NOT NULL REFERENCES customers (id),
+  id uuid NOT NULL,
+  basis text NOT NULL CHECK (basis <> ''),
+  issued_ms unix_ms NOT NULL,
+  -- The hold's entry and its document.
+  job_id uuid NOT NULL,
+  document sha256_digest NOT NULL,
+  -- The same of the release, once there is one.
+  release_job uuid,
+  release_document sha256_digest,
+  released_ms unix_ms,
+  PRIMARY KEY (id, customer_id),
+  CONSTRAINT holds_in_ledger FOREIGN KEY (customer_id, job_id, document)
+    REFERENCES ledger_entries (customer_id, job_id, object) DEFERRABLE INITIALLY DEFERRED,
+  CONSTRAINT holds_release_in_ledger FOREIGN KEY (customer_id, release_job, release_document)
+    REFERENCES ledger_entries (customer_id, job_id, object) DEFERRABLE INITIALLY DEFERRED,
+  CONSTRAINT holds_released CHECK (num_nulls(release_job, release_document, released_ms) IN (0, 3))
+);
+CREATE INDEX holds_active ON holds (customer_id, issued_ms, id) WHERE released_ms IS NULL;
+CREATE INDEX holds_listed ON holds (customer_id, issued_ms, id);
+
+-- Windows [from, to) of one chain, or of every chain.
+CREATE TABLE hold_scopes (
+  customer_id uuid NOT NULL,
+  hold_id uuid NOT NULL,
+  chain text NOT NULL,
+  from_ms unix_ms NOT NULL,
+  to_ms unix_ms NOT NULL,
+  zone_id uuid GENERATED ALWAYS AS (CASE WHEN chain <> '*' THEN chain::uuid END) STORED,
+  PRIMARY KEY (hold_id, chain, from_ms, to_ms, customer_id),
+  FOREIGN KEY (customer_id, hold_id) REFERENCES holds (customer_id, id),
+  FOREIGN KEY (customer_id, zone_id) REFERENCES zones (customer_id, id),
+  CONSTRAINT hold_scopes_window CHECK (from_ms < to_ms)
+);
+
+-- A hold ends once, and nothing else about it changes.
+CREATE FUNCTION check_hold_update() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF OLD.released_ms IS NOT NULL
+     OR (NEW.customer_id, NEW.id, NEW.basis, NEW.issued_ms, NEW.job_id, NEW.document)
+        IS DISTINCT FROM (OLD.customer_id, OLD.id, OLD.basis, OLD.issued_ms, OLD.job_id, OLD.document) THEN
+    RAISE EXCEPTION 'hold %: only its release may be added, once', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER holds_update BEFORE UPDATE ON holds FOR EACH ROW EXECUTE FUNCTION check_hold_update();
+CREATE TRIGGER holds_delete BEFORE DELETE ON holds FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('a hold is released, never deleted');
+CREATE TRIGGER hold_scopes_change BEFORE UPDATE OR DELETE ON hold_scopes FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('the scope of a hold never changes');
+
+-- announced: the intent is in the ledger. executing: objects or keys may be gone. done: they are, and the ledger says so.
+CREATE TABLE erasures (
+  customer_id uuid NOT NULL REFERENCES customers (id),
+  id uuid NOT NULL,
+  state text NOT NULL CHECK (state IN ('announced', 'executing', 'done')),
+  reason text NOT NULL CHECK (reason IN ('retention', 'gdpr-art17', 'tenant-exit', 'court-order')),
+  method text NOT NULL CHECK (method IN ('delete', 'crypto-erase')),
+  basis text NOT NULL CHECK (basis <> ''),
+  policy sha256_digest NOT NULL,
+  requested_ms unix_ms NOT NULL,
+  not_before_ms unix_ms NOT NULL,
+  targets integer NOT NULL CHECK (targets > 0),
+  -- The entry of the announcement and its document.
+  intent_job uuid NOT NULL,
+  intent_document sha256_digest NOT NULL,
+  -- The same of the report, and when the store had answered.
+  done_job uuid,
+  done_document sha256_digest,
+  executed_ms unix_ms,
+  -- Why the last try did not come to its end.
+  last_error text CHECK (length(last_error) <= 2000),
+  updated_ms unix_ms NOT NULL,
+  PRIMARY KEY (id, customer_id),
+  CONSTRAINT erasures_intent_in_ledger FOREIGN KEY (customer_id, intent_job, intent_document)
+    REFERENCES ledger_entries (customer_id, job_id, object) DEFERRABLE INITIALLY DEFERRED,
+  CONSTRAINT erasures_done_in_ledger FOREIGN KEY (customer_id, done_job, done_document)
+    REFERENCES ledger_entries (customer_id, job_id, object) DEFERRABLE INITIALLY DEFERRED,
+  CONSTRAINT erasures_done CHECK (
+    num_nulls(done_job, done_document, executed_ms) = CASE WHEN state = 'done' THEN 0 ELSE 3 END
+  )
+);
+CREATE INDEX erasures_open ON erasures (customer_id, requested_ms, id) WHERE state <> 'done';
+CREATE INDEX erasures_listed ON erasures (customer_id, requested_ms, id);
+
+CREATE FUNCTION check_erasure_update() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF (NEW.customer_id, NEW.id, NEW.reason, NEW.method, NEW.basis, NEW.policy, NEW.requested_ms, NEW.not_before_ms,
+      NEW.targets, NEW.intent_job, NEW.intent_document)
+     IS DISTINCT FROM
+     (OLD.customer_id, OLD.id, OLD.reason, OLD.method, OLD.basis, OLD.policy, OLD.requested_ms, OLD.not_before_ms,
+      OLD.targets, OLD.intent_job, OLD.intent_document) THEN
+    RAISE EXCEPTION 'erasure %: what was announced never changes', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF (OLD.state, NEW.state) NOT IN (('announced', 'executing'), ('executing', 'executing'), ('executing', 'done')) THEN
+    RAISE EXCEPTION 'erasure %: no transition from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER erasures_update BEFORE UPDATE ON erasures FOR EACH ROW EXECUTE FUNCTION check_erasure_update();
+CREATE TRIGGER erasures_delete BEFORE DELETE ON erasures FOR EACH ROW
+  EXECUTE FUNCTION refuse_change('an erasure that was announced is executed, never forgotten');
+
+-- The erasure that names a committed window: at most one, for good.
+ALTER TABLE log_jobs ADD COLUMN erasure_id uuid,
+  ADD CONSTRAINT log_jobs_erasure FOREIGN KEY (customer_id, erasure_id) REFERENCES erasures (customer_id, id),
+  ADD CONSTRAINT log_jobs_erased CHECK (erasure_id IS NULL OR (state = 'committed' AND object_key IS NOT NULL));
+CREATE INDEX log_jobs_of_erasure ON log_jobs (erasure_id, customer_id) WHERE erasure_id IS NOT NULL;
+-- What retention looks through, the oldest first.
+CREATE INDEX log_jobs_erasable ON log_jobs (customer_id, to_ms, id)
+  WHERE state = 'committed' AND object_key IS NOT NULL AND erasure_id IS NULL;
+
+-- As before; a committed job may also be named by an erasure, once.
+CREATE OR REPLACE FUNCTION check_job_update() RETURNS trigger LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
+  IF (NEW.customer_id, NEW.id, NEW.zone_id, NEW.source_id, NEW.from_ms, NEW.to_ms, NEW.created_ms)
+     IS DISTINCT FROM (OLD.customer_id, OLD.id, OLD.zone_id, OLD.source_id, OLD.from_ms, OLD.to_ms, OLD.created_ms) THEN
+    RAISE EXCEPTION 'job %: identity and window never change', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF OLD.erasure_id IS NOT NULL AND NEW.erasure_id IS DISTINCT FROM OLD.erasure_id THEN
+    RAISE EXCEPTION 'job %: its erasure never changes', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.state = OLD.state AND NEW.fence = OLD.fence THEN
+    -- The only changes that are no event are a renewed lease and the erasure of a committed window.
+    IF (OLD.state NOT IN ('leased', 'stored') AND NEW.erasure_id IS NOT DISTINCT FROM OLD.erasure_id)
+       OR (NEW.lease_owner, NEW.attempts, NEW.failures, NEW.not_before_ms, NEW.last_error, NEW.object_key,
+           NEW.object_sha256, NEW.object_size, NEW.codec, NEW.encryption, NEW.dek, NEW.records, NEW.plain_size,
+           NEW.fidelity, NEW.params_sha256, NEW.records_root)
+          IS DISTINCT FROM
+          (OLD.lease_owner, OLD.attempts, OLD.failures, OLD.not_before_ms, OLD.last_error, OLD.object_key,
+           OLD.object_sha256, OLD.object_size, OLD.codec, OLD.encryption, OLD.dek, OLD.records, OLD.plain_size,
+           OLD.fidelity, OLD.params_sha256, OLD.records_root) THEN
+      RAISE EXCEPTION 'job %: a % job does not change without an event', OLD.id, OLD.state
+        USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF NOT EXISTS (SELECT FROM job_transitions t WHERE t.state = OLD.state AND t.next = NEW.state) THEN
+    RAISE EXCEPTION 'job %: no transition from % to %', OLD.id, OLD.state, NEW.state
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.fence <> OLD.fence + (NEW.state = 'leased')::integer THEN
+    RAISE EXCEPTION 'job %: each lease, and nothing else, adds one to the fence', OLD.id
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.state = 'leased' AND OLD.state <> 'planned' AND OLD.lease_until_ms > NEW.updated_ms THEN
+    RAISE EXCEPTION 'job %: the lease of % has not run out', OLD.id, OLD.lease_owner
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+
+ALTER TABLE holds ENABLE ROW LEVEL SECURITY;
+ALTER TABLE holds FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_customer ON holds
+  USING (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid)
+  WITH CHECK (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid);
+ALTER TABLE hold_scopes ENABLE ROW LEVEL SECURITY;
+ALTER TABLE hold_scopes FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_customer ON hold_scopes
+  USING (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid)
+  WITH CHECK (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid);
+ALTER TABLE erasures ENABLE ROW LEVEL SECURITY;
+ALTER TABLE erasures FORCE ROW LEVEL SECURITY;
+CREATE POLICY of_customer ON erasures
+  USING (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid)
+  WITH CHECK (customer_id = nullif(current_setting('rainlogs.customer', true), '')::uuid);
+
+GRANT SELECT, INSERT, UPDATE (release_job, release_document, released_ms) ON holds TO rainlogs_app;
+GRANT SELECT, INSERT ON hold_scopes TO rainlogs_app;
+GRANT SELECT, INSERT, UPDATE (state, done_job, done_document, executed_ms, last_error, updated_ms)
+  ON erasures TO rainlogs_app;
+GRANT UPDATE (erasure_id) ON log_jobs TO rainlogs_app;
+REVOKE ALL ON FUNCTION check_hold_update(), check_erasure_update() FROM PUBLIC;
+`
   }
 ]

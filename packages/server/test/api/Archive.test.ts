@@ -16,12 +16,15 @@ import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
+import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
+import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Context, Effect, Layer, Option, Redacted, Stream } from "effect"
@@ -64,9 +67,12 @@ const files = Layer.unwrap(Effect.map(Directory, (directory) =>
 const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ spool: join(directory, "spool") })))
 
 const Ports = Planner.layer().pipe(
+  Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer(), sealer)),
   Layer.provideMerge(Layer.mergeAll(
     CustomerStoreSql.layer,
+    ErasureStoreSql.layer,
+    HoldStoreSql.layer,
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
     files,

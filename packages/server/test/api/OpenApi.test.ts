@@ -20,12 +20,26 @@ describe("the OpenAPI document", () => {
 
   it("has every endpoint, each with a summary and a description", () => {
     assert.deepStrictEqual(operations.map(({ name }) => name).sort(), [
+      "get /api/v1/erasures",
+      "get /api/v1/erasures/retention/due",
+      "get /api/v1/erasures/{id}",
+      "get /api/v1/holds",
       "get /api/v1/logs/jobs/{id}",
       "get /api/v1/logs/jobs/{id}/download",
+      "get /api/v1/policy",
       "get /api/v1/zones",
       "get /api/v1/zones/{id}",
       "get /api/v1/zones/{id}/logs",
       "get /health",
+      "post /api/v1/erasures",
+      "post /api/v1/erasures/drafts",
+      "post /api/v1/erasures/retention/run",
+      "post /api/v1/erasures/{id}/execute",
+      "post /api/v1/holds",
+      "post /api/v1/holds/{id}/release",
+      "post /api/v1/holds/{id}/release-drafts",
+      "post /api/v1/policy",
+      "post /api/v1/policy/drafts",
       "post /api/v1/zones",
       "post /api/v1/zones/{id}/pull",
       "post /customers"

@@ -9,13 +9,25 @@ import { readMigrations } from "../../../../scripts/embed-migrations.ts"
 import * as Migrations from "../../src/database/Migrations.ts"
 import { withCustomer } from "../../src/database/Tenant.ts"
 import * as TestDatabase from "../TestDatabase.ts"
-import { attack, end, insertEntry, insertJob, insertTile, makeTimeline, refusal } from "./attack.ts"
+import { attack, end, insertEntry, insertJob, insertTile, makeHeldTimeline, makeTimeline, refusal } from "./attack.ts"
 import { Live, live, makeCustomer, start, step } from "./fixtures.ts"
 
 describe("the schema", { timeout: 60_000 }, () => {
   layer(Live, live)((it) => {
     describe("row-level security", () => {
-      const tables = ["customers", "api_keys", "zones", "sources", "log_jobs", "windows", "timelines", "ledger_entries"]
+      const tables = [
+        "customers",
+        "api_keys",
+        "zones",
+        "sources",
+        "log_jobs",
+        "windows",
+        "timelines",
+        "ledger_entries",
+        "holds",
+        "hold_scopes",
+        "erasures"
+      ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
         Effect.gen(function*() {
@@ -24,16 +36,16 @@ describe("the schema", { timeout: 60_000 }, () => {
             SELECT relname AS name, relrowsecurity AS enabled, relforcerowsecurity AS forced
             FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace`
           const open = rows.filter(({ enabled, forced }) => !enabled || !forced).map(({ name }) => name).toSorted()
-          assert.deepStrictEqual(open, ["job_transitions", "rainlogs_migrations"])
+          assert.deepStrictEqual(open, ["bundle_transitions", "job_transitions", "rainlogs_migrations"])
           const bound = rows.filter(({ enabled, forced }) => enabled && forced).map(({ name }) => name).toSorted()
-          assert.deepStrictEqual(bound, tables.toSorted())
+          assert.deepStrictEqual(bound, [...tables, "bundle_jobs"].toSorted())
         }))
 
       it.effect("with the WHERE forgotten a customer sees and changes its own rows only", () =>
         Effect.gen(function*() {
           const sql = yield* SqlClient.SqlClient
-          const mine = yield* makeTimeline
-          const theirs = yield* makeTimeline
+          const mine = yield* makeHeldTimeline
+          const theirs = yield* makeHeldTimeline
           for (const table of [...tables, "source_timelines", "source_progress"]) {
             const owner = table === "customers" ? "id" : "customer_id"
             const seen = yield* sql<{ owner: string }>`SELECT DISTINCT ${sql(owner)} AS owner FROM ${sql(table)}`.pipe(
@@ -129,7 +141,17 @@ describe("the schema", { timeout: 60_000 }, () => {
               ORDER BY proname`
             assert.deepStrictEqual(
               functions.map(({ name }) => name),
-              ["active_timelines", "all_ledgers", "all_progress", "blocked_zones", "due_jobs", "find_api_key"]
+              [
+                "active_timelines",
+                "all_ledgers",
+                "all_progress",
+                "blocked_zones",
+                "due_bundles",
+                "due_jobs",
+                "find_api_key",
+                "open_bundles",
+                "overdue_bundles"
+              ]
             )
             for (const { owner, path } of functions) {
               assert.strictEqual(owner, "rainlogs_scheduler")
