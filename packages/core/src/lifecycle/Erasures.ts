@@ -3,7 +3,7 @@
  * allowed is decided under the ledger's lock by the verifier's own rules; every step can be repeated, by another process
  * and after a crash, and nothing is reported as erased that the store still has.
  */
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, type Option } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { ZoneId } from "../domain/Identifier.ts"
 import { type LedgerOf, LedgerStore } from "../ledger/LedgerStore.ts"

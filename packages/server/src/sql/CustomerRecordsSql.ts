@@ -17,6 +17,7 @@ import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { Array as Arr, Effect, Layer, Schema, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { inCustomer } from "./CustomerTransaction.ts"
+import { restoreLifecycle } from "./RestoreLifecycle.ts"
 import { decodeRows, SafeInteger } from "./Row.ts"
 import { insertPlanned } from "./Timeline.ts"
 
@@ -274,6 +275,7 @@ const make = Effect.gen(function*() {
       yield* insertEntries(page)
       for (const item of page) {
         if (item.entry.kind === "object") yield* insertWindow(item.entry)
+        else if (item.lifecycle !== null) yield* restoreLifecycle(sql, customer, item.entry, item.lifecycle)
         else yield* insertGap(item)
       }
     })
