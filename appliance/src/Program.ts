@@ -10,8 +10,11 @@ import * as Approver from "./commands/Approver.ts"
 import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
+import * as Erase from "./commands/Erase.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
+import * as Hold from "./commands/Hold.ts"
+import * as Policy from "./commands/Policy.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as Serve from "./commands/Serve.ts"
@@ -32,6 +35,9 @@ const rainlogs = Command.make("rainlogs").pipe(
     Fsck.command,
     Rebuild.command,
     Approver.command,
+    Policy.command,
+    Hold.command,
+    Erase.command,
     Config.command
   ])
 )

@@ -72,6 +72,11 @@ export const settings: ReadonlyArray<Setting> = [
     "off",
     "`on` or `off`: whether windows past the retention of their policy are deleted. See docs/erasure.md."
   ),
+  secret(
+    "RAINLOGS_API_KEY",
+    "none",
+    "A customer's API key, for `rainlogs hold`, `rainlogs erase` and `rainlogs policy`."
+  ),
   integer(
     "RAINLOGS_LOGPULL_SETTLE_MS",
     "ms",
