@@ -1,6 +1,7 @@
 /**
  * Builds the npm packages into dist/packages/<name>: ESM, declarations and a package.json whose `exports` name every
- * public module. Then checks each with publint and arethetypeswrong.
+ * public module. Then checks each with publint and arethetypeswrong. `--only NAME` builds one that the others do not
+ * come before, and checks nothing.
  */
 import { spawnSync } from "node:child_process"
 import {
@@ -135,6 +136,16 @@ const load = () => {
 const executables = new Set(["@rainlogs/verify/node/rainlogs-verify", "@rainlogs/server/http/HttpServerBun"])
 
 install()
+const only = process.argv.indexOf("--only")
+if (only !== -1) {
+  const name = process.argv[only + 1]
+  if (name === undefined || !packages.includes(name)) {
+    process.stderr.write(`--only ${name}: name one of ${packages.join(", ")}\n`)
+    process.exit(2)
+  }
+  build(name)
+  process.exit(0)
+}
 for (const name of packages) build(name)
 load()
 for (const name of packages) {

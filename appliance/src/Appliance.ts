@@ -13,6 +13,10 @@ import type { PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import * as Worker from "@rainlogs/core/archive/Worker"
+import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
+import * as BundleLoop from "@rainlogs/core/bundle/BundleLoop"
+import { bundleRetentionMs } from "@rainlogs/core/bundle/BundleOptions"
+import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleWorker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import type { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
@@ -20,7 +24,6 @@ import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
-import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
@@ -34,6 +37,7 @@ import * as Database from "@rainlogs/server/database/Database"
 import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
 import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
+import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
 import * as CustomerRecordsSql from "@rainlogs/server/sql/CustomerRecordsSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
@@ -47,8 +51,10 @@ import { hostname } from "node:os"
 import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
+import * as ConfiguredSigner from "./ConfiguredSigner.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
+import { masterKeyFile, refuseLostKeys } from "./recovery/LostKeys.ts"
 
 /** How the road is planned. */
 export interface PipelineOptions {
@@ -101,7 +107,10 @@ const database = Layer.unwrap(Effect.gen(function*() {
 
 const stores = Layer.unwrap(Effect.gen(function*() {
   const directory = yield* DataDirectory
+  yield* refuseLostKeys
   return Layer.mergeAll(
+    BundleFiles.layer(directory.bundles),
+    BundleStoreSql.layer,
     CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
     ErasureStoreSql.layer,
@@ -109,11 +118,16 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
-    KmsLocal.layer({ file: join(directory.secrets, "master.key") }),
-    SignerLocal.layer({ directory: directory.signer }),
+    KmsLocal.layer({ file: masterKeyFile(directory) }),
+    ConfiguredSigner.layer,
     Layer.unwrap(Effect.map(adminToken, AdminToken.layer))
   )
 }))
+
+/** Ledgers and objects of the data directory, without its keys: for commands that only look. */
+export const records = Layer.unwrap(
+  Effect.map(DataDirectory, ({ archive }) => Layer.mergeAll(LedgerStoreSql.layer, ObjectStoreFileSystem.layer(archive)))
+).pipe(Layer.provide(database))
 
 /** Database, object store, key service and signer of the data directory; nothing runs. For commands that look at them. */
 export const foundations = stores.pipe(Layer.provideMerge(database))
@@ -179,6 +193,13 @@ const anchorLoop = ({ anchorSweepMs }: ApplianceOptions) =>
     Layer.provide(CloudflareHttpClient.layer)
   )
 
+const bundles = Layer.unwrap(Effect.gen(function*() {
+  const retentionMs = yield* bundleRetentionMs
+  return BundleLoop.layer().pipe(
+    Layer.provide(BundleWorker.layer({ ...defaultBundleWorker, retentionMs, owner: `${hostname()}:${process.pid}` }))
+  )
+}))
+
 const listener = ({ host, port }: ApplianceOptions) =>
   HttpServerPlatform.layer({ hostname: host, port }).pipe(
     Layer.catchTag("ServeError", ({ cause }) =>
@@ -199,7 +220,7 @@ const api = (options: ApplianceOptions) => {
   )
 }
 
-/** A running appliance: database, worker and API, for as long as the layer's scope. */
+/** A running appliance: database, worker, maker of bundles and API, for as long as the layer's scope. */
 export const layer = (options: ApplianceOptions) =>
   Layer.mergeAll(
     api(options),
@@ -207,6 +228,7 @@ export const layer = (options: ApplianceOptions) =>
   ).pipe(
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
+    Layer.provideMerge(bundles),
     Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.

@@ -28,6 +28,8 @@ export class DataDirectory extends Context.Service<DataDirectory, {
   readonly signer: string
   /** The master key. */
   readonly secrets: string
+  /** Finished evidence bundles, and those being made; each can be made again. */
+  readonly bundles: string
 }>()("@rainlogs/appliance/DataDirectory") {
   /** Makes the directory (mode 0700) and its folders. */
   static readonly layer = (path: string) => Layer.effect(DataDirectory, make(path))
@@ -42,7 +44,8 @@ const make = Effect.fnUntraced(function*(path: string) {
     archive: join(root, "archive"),
     spool: join(root, "spool"),
     signer: join(root, "signer"),
-    secrets: join(root, "secrets")
+    secrets: join(root, "secrets"),
+    bundles: join(root, "bundles")
   }
   yield* Effect.try({
     try: () => {

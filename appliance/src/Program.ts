@@ -14,10 +14,13 @@ import * as Erase from "./commands/Erase.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
 import * as Hold from "./commands/Hold.ts"
+import * as Keys from "./commands/Keys.ts"
 import * as Policy from "./commands/Policy.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
+import * as RedTeam from "./commands/RedTeam.ts"
 import * as Serve from "./commands/Serve.ts"
+import * as Signer from "./commands/Signer.ts"
 import * as Verify from "./commands/Verify.ts"
 import * as Witness from "./commands/Witness.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -31,13 +34,16 @@ const rainlogs = Command.make("rainlogs").pipe(
     Verify.command,
     Bundle.command,
     Prove.command,
+    Signer.command,
     Witness.command,
     Fsck.command,
     Rebuild.command,
+    RedTeam.command,
     Approver.command,
     Policy.command,
     Hold.command,
     Erase.command,
+    Keys.command,
     Config.command
   ])
 )

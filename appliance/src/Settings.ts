@@ -3,6 +3,7 @@
  * what an unknown `RAINLOGS_*` variable is checked against. The values themselves are parsed where they are used.
  */
 import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
+import { defaultRetentionHours } from "@rainlogs/core/bundle/BundleOptions"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
 import { Effect, Schema } from "effect"
@@ -11,7 +12,7 @@ import { Effect, Schema } from "effect"
 export interface Setting {
   readonly name: string
   readonly type: "text" | "integer" | "url" | "level"
-  readonly unit: "" | "ms" | "bytes" | "requests"
+  readonly unit: "" | "ms" | "hours" | "bytes" | "requests"
   readonly fallback: string
   readonly visibility: "shown" | "secret"
   readonly about: string
@@ -57,10 +58,30 @@ export const settings: ReadonlyArray<Setting> = [
     "asked for on the terminal",
     "The passphrase of an approver's key file, for `rainlogs approver` where there is no terminal."
   ),
+  {
+    ...text(
+      "RAINLOGS_SIGNER_URL",
+      "the signer in the data directory",
+      "Where `rainlogs signer` answers, `unix:/path/of/socket` or an https URL. See docs/signer-and-witness.md."
+    ),
+    type: "url"
+  },
+  secret(
+    "RAINLOGS_SIGNER_TOKEN",
+    "none",
+    "The text of request.token in the signer's directory; needed with RAINLOGS_SIGNER_URL unless its file is given."
+  ),
+  text("RAINLOGS_SIGNER_TOKEN_FILE", "none", "A file that holds the signer's token, instead of RAINLOGS_SIGNER_TOKEN."),
   text(
     "RAINLOGS_ARCHIVE_DOMAIN",
     "rainlogs.localhost",
     "The domain in the name of every new customer's ledger, `<domain>/t/<customer>`; it cannot be changed later."
+  ),
+  text(
+    "RAINLOGS_PUBLIC_LEDGER",
+    "off",
+    "`on` or `off`: whether anybody may read the ledgers, without their logs, and the public keys over HTTP. " +
+      "See docs/api.md."
   ),
   text(
     "RAINLOGS_RECORDS_ROOT",
@@ -76,6 +97,12 @@ export const settings: ReadonlyArray<Setting> = [
     "RAINLOGS_API_KEY",
     "none",
     "A customer's API key, for `rainlogs hold`, `rainlogs erase` and `rainlogs policy`."
+  ),
+  integer(
+    "RAINLOGS_BUNDLE_RETENTION_HOURS",
+    "hours",
+    defaultRetentionHours,
+    "How long a finished evidence bundle can be downloaded; 1 to 8760. See docs/bundles.md."
   ),
   integer(
     "RAINLOGS_LOGPULL_SETTLE_MS",

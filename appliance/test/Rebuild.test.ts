@@ -67,7 +67,18 @@ it.live(
           })
         const jobs = yield* get(`/api/v1/zones/${zone}/logs?limit=100`)
         const zones = yield* get("/api/v1/zones")
-        return lasting({ zones, zone: yield* get(`/api/v1/zones/${zone}`), jobs })
+        const committed = (jobs.body as { jobs: ReadonlyArray<{ id: string; state: string; bytes: number | null }> })
+          .jobs
+          .filter(({ bytes, state }) => state === "committed" && bytes !== null && bytes > 0).toReversed().slice(0, 2)
+        const contents: Array<string> = []
+        for (const { id } of committed) {
+          const response = yield* Effect.promise(() =>
+            fetch(`${url}/api/v1/logs/jobs/${id}/download`, { headers: { authorization: `Bearer ${apiKey}` } })
+          )
+          assert.strictEqual(response.status, 200)
+          contents.push(yield* Effect.promise(() => response.text()))
+        }
+        return lasting({ contents, zones, zone: yield* get(`/api/v1/zones/${zone}`), jobs })
       })
 
       const before = yield* Effect.gen(function*() {
@@ -105,6 +116,10 @@ it.live(
         const jobsOf = (value: unknown) =>
           (value as { jobs: { body: { jobs: ReadonlyArray<{ id: string }> } } }).jobs.body.jobs
         for (const job of jobsOf(before)) assert.deepInclude(jobsOf(after), job)
+        // What was archived is opened with the keys that are in the archive.
+        const contentsOf = (value: unknown) => (value as { contents: ReadonlyArray<string> }).contents
+        assert.isAbove(contentsOf(before).join("").length, 100)
+        assert.deepStrictEqual(contentsOf(after), contentsOf(before))
         const zonesOf = (value: unknown) => (value as { zones: unknown }).zones
         assert.deepStrictEqual(zonesOf(after), zonesOf(before))
         const ledger = { customer: CustomerId.make(customer.id), origin: Origin.make(customer.origin) }

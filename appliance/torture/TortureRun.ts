@@ -11,6 +11,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { compareWithTruth, type Hello, type Truths } from "./Comparison.ts"
+import { drawer } from "./Draw.ts"
 import { applianceOptions, startAppliance, startSimulator } from "./Participants.ts"
 import { gone, killAlone, killGroup, type Started } from "./Processes.ts"
 import type { TortureOptions } from "./TortureAppliance.ts"
@@ -39,14 +40,6 @@ export interface RunResult extends Truths {
   readonly faults: { readonly [kind: string]: number }
   readonly requests: number
   readonly seconds: number
-}
-
-/** Mulberry32: a small seeded generator, so that a seed's kills come at the same draws. */
-const drawer = (seed: number) => () => {
-  seed = (seed + 0x6d2b79f5) | 0
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed)
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
 }
 
 /** Runs one seed; throws if the road itself breaks (a process that does not come up again). */

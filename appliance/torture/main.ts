@@ -1,8 +1,11 @@
 /**
  * `npm run torture -- --seeds N [--first SEED] [--kills K] [--hours H] …`: runs as many seeds as asked, one after the
- * other; exit 1 if any of them lost, doubled or changed a line, forked the ledger or failed the verifier.
+ * other; exit 1 if any of them lost, doubled or changed a line, forked the ledger or failed the verifier. Campaigns
+ * against the verifier are in `CampaignCommand.ts`.
  */
 import { parseArgs } from "node:util"
+import { campaignCommand, campaignUsage, isCampaign } from "./CampaignCommand.ts"
+import { main as hammer } from "./hammer/main.ts"
 import { run, type RunResult } from "./TortureRun.ts"
 
 const usage = `npm run torture -- [options]
@@ -16,9 +19,19 @@ const usage = `npm run torture -- [options]
   --faults P   probability of a fault per request, 0 to 1 (default 0.25)
   --workers N  windows archived at once (default 3)
   --json       one JSON line per seed on stdout
-`
+
+npm run torture -- hammer [processes] [appends] [seed]
+  many processes on one ledger, killed at every step, on a store that fails; see hammer --help
+
+${campaignUsage}`
+
+const [campaign, ...campaignArguments] = process.argv.slice(2)
+if (isCampaign(campaign)) process.exit(await campaignCommand(campaign, campaignArguments))
+
+const wantsHammer = process.argv[2] === "hammer"
 
 const { values } = parseArgs({
+  args: wantsHammer ? [] : process.argv.slice(2),
   options: {
     seeds: { type: "string", default: "1" },
     first: { type: "string", default: "1" },
@@ -43,7 +56,9 @@ const numberOf = (name: keyof typeof values): number => {
   return value
 }
 
-if (values.help) {
+if (wantsHammer) {
+  process.exitCode = await hammer(process.argv.slice(3))
+} else if (values.help) {
   process.stdout.write(usage)
 } else {
   const first = numberOf("first")

@@ -19,8 +19,12 @@ import { makeVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 
-const origin = "bench.example.eu/t/6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10"
-const zone = "9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22"
+/** The origin of the built ledgers. */
+export const ledgerOrigin = "bench.example.eu/t/6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10"
+const origin = ledgerOrigin
+/** The chain of their windows. */
+export const chain = "9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22"
+const zone = chain
 const start = 1_767_225_600_000
 const windowMs = 10
 

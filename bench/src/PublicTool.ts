@@ -2,6 +2,7 @@
  * Runs a public tool on a file and measures its CPU time, to compare with.
  */
 import { spawnSync } from "node:child_process"
+import { availableParallelism } from "node:os"
 import { type Ratio, rounded } from "./Bench.ts"
 
 /** A tool that reads the file named by its last argument; its output is thrown away. */
@@ -45,4 +46,20 @@ export const ratioTo = (tool: PublicTool, file: string, ownCpuSeconds: number): 
     return { tool: tool.name, ratio: null, reason: run.reason }
   }
   return { tool: tool.name, ratio: rounded(run.cpuSeconds / ownCpuSeconds) }
+}
+
+/**
+ * Seconds by the clock that `openssl dgst -sha256` takes for all files below a directory, as many processes at once as
+ * there are cores; or why it could not be run.
+ */
+export const opensslOnAllCores = (
+  directory: string
+): { readonly wallSeconds: number } | { readonly reason: string } => {
+  const script = "find \"$1\" -type f -print0 | xargs -0 -n 1 -P \"$2\" openssl dgst -sha256 > /dev/null"
+  const began = performance.now()
+  const { status, stderr } = spawnSync("sh", ["-c", script, "sh", directory, String(availableParallelism())], {
+    encoding: "utf8"
+  })
+  const wallSeconds = (performance.now() - began) / 1000
+  return status === 0 ? { wallSeconds } : { reason: `openssl on all cores failed: ${stderr.trim().slice(0, 200)}` }
 }

@@ -40,6 +40,22 @@ describe("npm run bench -- seal", () => {
       assert.deepStrictEqual(readdirSync(directory), [])
     }), 60_000)
 
+  it(
+    "verify: holds the verifier against openssl on all cores, and measures the page",
+    () =>
+      withDirectory(async (directory) => {
+        const { stdout } = await promisify(execFile)(process.execPath, [main, "verify", "--json", "--size", "8MiB"], {
+          env: { ...process.env, TMPDIR: directory }
+        })
+        const { details } = JSON.parse(stdout)
+        for (const figure of [details.ratioAllCores, details.pageMbPerSec, details.replayEntriesPerSec]) {
+          assert.isAbove(figure, 0, stdout)
+        }
+        assert.deepStrictEqual(readdirSync(directory), [])
+      }),
+    300_000
+  )
+
   it("explains a wrong command line and exits 2", () => {
     for (const argv of [[], ["nothing"], ["seal", "--size", "many"], ["seal", "--colour"]]) {
       const { status, stderr } = spawnSync(process.execPath, [main, ...argv], { encoding: "utf8" })

@@ -1,17 +1,17 @@
 /**
  * `rainlogs bundle`: makes an evidence bundle from the archive of a data directory, whether the appliance runs or not.
  */
-import { discloseDataKey } from "@rainlogs/core/archive/DataKeyDisclosure"
+import type { BundleFailure } from "@rainlogs/core/bundle/BundleFailure"
+import { makeBundle } from "@rainlogs/core/bundle/MakeBundle"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import { parseMoment } from "@rainlogs/verify/commands/CommandLine"
 import { ledgerPrefix } from "@rainlogs/verify/Layout"
 import { ledgerOfZone } from "@rainlogs/verify/LedgersOf"
-import { writeBundleFile } from "@rainlogs/verify/node/BundleOutput"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
-import { Console, Effect, Option, Redacted, Schema } from "effect"
+import { Console, Effect, Option, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
-import { existsSync } from "node:fs"
+import { createReadStream, existsSync } from "node:fs"
 import { join, resolve } from "node:path"
 import * as Progress from "../Progress.ts"
 
@@ -27,6 +27,12 @@ const attempt = <A>(run: () => A | Promise<A>): Effect.Effect<A, BundleFailed> =
     try: async () => run(),
     catch: (cause) => new BundleFailed({ detail: cause instanceof Error ? cause.message : String(cause) })
   })
+
+// The command's caller is the operator: what the system said is part of the answer.
+const explain = ({ cause, message }: BundleFailure, out: string): string =>
+  cause instanceof Error && !message.includes(cause.message)
+    ? `${out}: ${message} (${cause.message})`
+    : `${out}: ${message}`
 
 interface Request {
   readonly data: string
@@ -60,25 +66,27 @@ const make = Effect.fn("bundle")(function*({ data, disclose, from, json, out, to
   }
   const kms = disclose ? Option.some(yield* openKms(resolve(data))) : Option.none()
   const progress = yield* Progress.make
-  const runPromise = Effect.runPromiseWith(yield* Effect.context<never>())
-  const summary = yield* attempt(() =>
-    writeBundleFile({
-      origin: ledger.origin,
-      chain: zone,
-      ...window,
-      reader,
-      directory: archive,
-      out,
-      ...Option.isSome(kms)
-        ? {
-          dataKey: async (entry) => {
-            const key = await runPromise(discloseDataKey(kms.value, reader.read, entry))
-            return Option.isSome(key) ? Redacted.value(key.value) : null
-          }
-        }
-        : {},
-      onProgress: ({ bytes, objects }) => progress.show(`bundling: ${objects} objects, last ${Progress.bytes(bytes)}`)
-    })
+  const found = { objects: 0 }
+  const summary = yield* makeBundle({
+    origin: ledger.origin,
+    chain: zone,
+    ...window,
+    // A listed key lies inside the directory.
+    source: { ...reader, stream: (key) => createReadStream(join(archive, key)) },
+    disclose: kms,
+    out,
+    // Two commands that write the same file do not write into each other's.
+    temporary: `${out}.${process.pid}.part`,
+    reservedBytes: 0,
+    mostObjects: Number.POSITIVE_INFINITY,
+    onProgress: ({ bytes, entries, objects }) => {
+      found.objects = objects
+      progress.show(`reading: ${entries} entries, ${objects} objects, ${Progress.bytes(bytes)}`)
+    },
+    onWritten: (bytes) => progress.show(`writing: ${found.objects} objects, ${Progress.bytes(bytes)}`)
+  }).pipe(
+    Effect.onError(() => Effect.sync(progress.clear)),
+    Effect.mapError((failure) => new BundleFailed({ detail: explain(failure, out) }))
   )
   progress.clear()
   if (json) return yield* Console.log(JSON.stringify({ out, origin: ledger.origin, ...summary }))

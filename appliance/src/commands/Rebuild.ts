@@ -31,7 +31,7 @@ interface Request {
 const needed = (path: string): string | undefined =>
   [
     join(path, "archive"),
-    join(path, "signer"),
+    ...process.env.RAINLOGS_SIGNER_URL === undefined ? [join(path, "signer")] : [],
     ...process.env.RAINLOGS_MASTER_KEY === undefined ? [join(path, "secrets", "master.key")] : []
   ].find((part) => !existsSync(part))
 
@@ -64,11 +64,12 @@ const run = Effect.fn("rebuild")(function*({ data, json }: Request) {
       )
     )
   )
-  const { customers, entries, present, zones } = result
+  const { customers, entries, present, unknown, zones } = result
   yield* Console.log(
     json
       ? JSON.stringify(result)
       : `Rebuilt ${customers} customers, ${zones} zones, ${entries} entries; ${present} customers were there.\n` +
+        unknown.map((origin) => `NOT rebuilt, the catalog does not know it: ${origin}\n`).join("") +
         `Check it with: rainlogs fsck --data ${data}`
   )
 })
@@ -82,12 +83,17 @@ export const command = Command.make("rebuild", {
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the result as JSON"), Flag.withDefault(false))
 }, (request) => Effect.scoped(run(request))).pipe(
   Command.withDescription(
-    "Make a lost database again from the archive, its catalog and the secrets. Nothing is taken from a ledger that does not verify"
+    "Make a lost database again from the archive, its catalog and the secrets. Nothing is taken from a ledger that does not verify. " +
+      "Exit codes: 0 rebuilt, 1 refused, and nothing of the customer it was refused for is written"
   ),
   Command.withExamples([
     {
       command: "rainlogs rebuild --data /var/lib/rainlogs",
       description: "With the postgres folder gone; or with DATABASE_URL of an empty database"
+    },
+    {
+      command: "rainlogs rebuild --data /var/lib/rainlogs --json",
+      description: "What was rebuilt, as one line of JSON"
     }
   ])
 )

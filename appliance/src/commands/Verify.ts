@@ -7,7 +7,9 @@ import { Argument, Command, Flag } from "effect/cli"
 
 /** The command, as help shows it. */
 export const command = Command.make("verify", {
-  directory: Argument.String("directory").pipe(Argument.withDescription("The archive: it holds logs and integrity")),
+  archive: Argument.String("archive").pipe(
+    Argument.withDescription("A directory that holds logs and integrity, a bundle, or the URL of a live ledger")
+  ),
   key: Flag.String("key").pipe(Flag.withDescription("The log's verifier key, from somewhere else than the archive")),
   only: Flag.String("only").pipe(
     Flag.withDescription("Questions the exit code speaks of: integrity, completeness, anchoring, erasures"),
@@ -15,11 +17,15 @@ export const command = Command.make("verify", {
   ),
   json: Flag.Boolean("json").pipe(Flag.withDescription("Print the report as JSON"), Flag.withDefault(false))
 }, () => Effect.void).pipe(
-  Command.withDescription("Verify an archive directory offline, with nothing but its public key"),
+  Command.withDescription("Verify an archive, a bundle or a live ledger with nothing but public keys"),
   Command.withExamples([
     {
       command: "rainlogs verify ./archive --key \"$VKEY\" --only integrity,completeness",
       description: "Exit 0 if proven"
+    },
+    {
+      command: "rainlogs verify https://archive.example.eu/ledger/6f1c1e0e-… --key \"$VKEY\"",
+      description: "A live ledger, without its objects"
     }
   ])
 )

@@ -27,10 +27,13 @@ export interface HashOptions {
 export class FileTooLargeError extends Error {
   override readonly name = "FileTooLargeError"
   readonly key: string
+  /** Bytes; at least so many when it was not read to its end. */
+  readonly size: number
 
   constructor(key: string, size: number, limit: number) {
     super(`${key}: ${size} bytes, the limit is ${limit}`)
     this.key = key
+    this.size = size
   }
 }
 

@@ -3,7 +3,7 @@
  */
 
 /** The parts one after the other in one new array. */
-export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array => {
+export const concat = (...parts: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
   let length = 0
   for (const part of parts) length += part.length
   const whole = new Uint8Array(length)

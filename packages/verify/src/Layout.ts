@@ -22,12 +22,21 @@ export const checkpointKey = (origin: string): string => ledgerKey(origin, "chec
 /** Relative path of the immutable checkpoint of a tree size: `checkpoint.d/<20 digits>`. */
 export const checkpointArchivePath = (size: number): string => `checkpoint.d/${String(size).padStart(20, "0")}`
 
+/** The tree size of a path that {@link checkpointArchivePath} prints; null for any other. */
+export const parseCheckpointArchivePath = (path: string): number | null => {
+  const size = Number(/^checkpoint\.d\/([0-9]{20})$/.exec(path)?.[1] ?? Number.NaN)
+  return Number.isSafeInteger(size) ? size : null
+}
+
 /** The immutable checkpoint of an origin at a tree size; what anchors stamp. */
 export const checkpointArchiveKey = (origin: string, size: number): string =>
   ledgerKey(origin, checkpointArchivePath(size))
 
 /** Relative path of a document: `event/<sha256 hex>`. */
 export const eventPath = (sha256Hex: string): string => `event/${sha256Hex}`
+
+/** The hash of a path that {@link eventPath} prints; null for any other. */
+export const parseEventPath = (path: string): string | null => /^event\/([0-9a-f]{64})$/.exec(path)?.[1] ?? null
 
 const extension: Record<Codec, string> = { identity: "", gzip: ".gz", zstd: ".zst" }
 

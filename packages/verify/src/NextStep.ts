@@ -35,7 +35,9 @@ const steps: Readonly<Record<string, string>> = {
   MALFORMED_CHECKPOINT: fromBackup,
   MALFORMED_DOCUMENT: fromBackup,
   MALFORMED_ENTRY: fromBackup,
-  NOTHING_VERIFIED: "check the path: the archive's root is the directory that holds \"logs\" and \"integrity\"",
+  NOTHING_VERIFIED:
+    "check the path: the archive's root is the directory that holds \"logs\" and \"integrity\"; check that a URL is " +
+    "of the ledger whose key was given",
   NO_ANCHOR:
     "configure an anchor (see the documentation on anchors), or pass --tsa-root, --policy or a witness's --key",
   OBJECTS_NOT_CHECKED: "verify a copy that holds the objects, or a bundle of the windows you need",
@@ -43,7 +45,7 @@ const steps: Readonly<Record<string, string>> = {
   POLICY_UNAUTHORISED: alarm,
   RELEASE_UNAUTHORISED: alarm,
   RETENTION_VIOLATION: alarm,
-  REVOKED_KEY: "believe only a copy whose heads are signed by the newer key",
+  REVOKED_KEY: "believe only a copy whose heads and documents are signed by the newer key",
   ROOT_MISMATCH: alarm,
   SEQ_GAP: fromBackup,
   STALE: "get a newer copy or a newer anchor; if there is none, entries may have been cut off",

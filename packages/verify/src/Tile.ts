@@ -89,3 +89,12 @@ export const parseEntryBundle = (bytes: Uint8Array, width: number): Array<Uint8A
   }
   return entries
 }
+
+/** The bytes of the first `width` entries of a bundle, which are the bundle of that width; all bytes when it has fewer. */
+export const bundlePrefix = (bytes: Uint8Array, width: number): Uint8Array => {
+  let end = 0
+  for (let entry = 0; entry < width && end < bytes.length; entry++) {
+    end += 2 + (bytes[end] ?? 0) * 256 + (bytes[end + 1] ?? 0)
+  }
+  return bytes.subarray(0, end)
+}

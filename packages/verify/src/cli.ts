@@ -11,6 +11,7 @@ import { lineCommand } from "./commands/Line.ts"
 import { objectCommand, proofCommand } from "./commands/ObjectProof.ts"
 import { verifyCommand } from "./commands/Verify.ts"
 import { watchCommand } from "./commands/Watch.ts"
+import { LedgerNotServedError, LedgerUrlError } from "./HttpReader.ts"
 import { MalformedError } from "./Malformed.ts"
 import { ArchiveNotFoundError, UnsafePathError } from "./node/DirectoryReader.ts"
 import { VerifierKeyError } from "./VerifyArchive.ts"
@@ -31,6 +32,9 @@ const isMalformed = (error: unknown): boolean =>
   error instanceof UnsafePathError || error instanceof FileTooLargeError || error instanceof MalformedError ||
   error instanceof MalformedBundleError
 
+const isNotThere = (error: unknown): boolean =>
+  error instanceof ArchiveNotFoundError || error instanceof LedgerNotServedError
+
 /**
  * Runs the command and answers its exit code (see `--help`). The report goes to stdout; errors and, on a terminal,
  * progress go to stderr.
@@ -45,10 +49,11 @@ export const main = async (argv: ReadonlyArray<string>, output: CommandOutput): 
     return await (command === undefined ? verifyCommand(argv, output) : command(argv.slice(1), output))
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
-    const known = error instanceof UsageError || error instanceof VerifierKeyError
+    const known = error instanceof UsageError || error instanceof VerifierKeyError ||
+      error instanceof LedgerUrlError
     output.stderr.write(`rainlogs-verify: ${message}\n`)
     if (known) output.stderr.write("See rainlogs-verify --help.\n")
-    else if (!(isMalformed(error) || error instanceof ArchiveNotFoundError)) {
+    else if (!(isMalformed(error) || isNotThere(error))) {
       output.stderr.write(
         "The archive could not be read to the end; nothing was concluded. Fix the cause and run again.\n"
       )

@@ -1,11 +1,10 @@
 import { assert, describe, it } from "vitest"
-import type { Report } from "../src/Report.ts"
+import { random } from "../src/tampering/Random.ts"
+import { RandomArchive } from "../src/tampering/RandomArchive.ts"
 import { type ArchiveBuilder, largeArchive, smallArchive } from "./ArchiveBuilder.ts"
 import { difference, judge, runCampaign } from "./Campaign.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
 import { mutations } from "./Mutations.ts"
-import { random } from "./Random.ts"
-import { RandomArchive } from "./RandomArchive.ts"
 
 // RAINLOGS_CAMPAIGN=<factor> runs that many times as many rounds, RAINLOGS_SEED another sequence.
 const factor = Number(process.env["RAINLOGS_CAMPAIGN"] ?? "1")
@@ -17,10 +16,6 @@ const randomArchive = (count: number, from: number): ArchiveBuilder => {
   for (let part = 0; part < 3; part++) life.grow(count / 3).publish("whole")
   return life.builder
 }
-const contested = (report: Report) =>
-  report.findings.filter(({ question, severity }) =>
-    severity !== "notice" && (question === "integrity" || question === "completeness")
-  )
 
 describe(`random damage, seed ${seed}`, () => {
   const archives: ReadonlyArray<readonly [string, () => ArchiveBuilder, () => ArchiveFiles, number]> = [
@@ -62,42 +57,4 @@ describe(`random damage, seed ${seed}`, () => {
       assert.isNotNull(difference(builder, entries.length, new Map(files).set(key, flipped)), key)
     }
   })
-})
-
-describe(`random lives of an archive, seed ${seed}`, () => {
-  const expectSound = async (moment: ReturnType<RandomArchive["moment"]>, from: number) => {
-    const report = await judge(moment.files)
-    const said = `seed ${from}, ${moment.what}: ${JSON.stringify(contested(report), null, 1)}`
-    const codes = new Set(contested(report).map(({ code }) => code))
-    // Before the first publication has ended nothing is served; a hole that can still be filled is pending.
-    const allowed = moment.served
-      ? ["COVERAGE_PENDING", "NOTHING_VERIFIED"]
-      : ["CHECKPOINT_MISSING", "COVERAGE_PENDING", "INTEGRITY_NOT_PROVEN", "NOTHING_VERIFIED", "UNKNOWN_KEY"]
-    assert.deepStrictEqual([...codes].filter((code) => !allowed.includes(code)), [], said)
-    assert.isTrue(contested(report).every(({ severity }) => severity === "inconclusive"), said)
-    if (moment.served) assert.strictEqual(report.verdict.integrity, "PASS", said)
-    return report
-  }
-
-  it("are never an alarm, killed between any two writes of a publication", async () => {
-    let [pass, full] = [0, 0]
-    for (let life = 0; life < 60 * factor; life++) {
-      const from = seed + life
-      const choices = random(from)
-      const archive = new RandomArchive(choices)
-      const large = life % 20 === 7
-      for (let part = 0; part < 6; part++) {
-        archive.grow(large ? 40 + choices.integer(60) : 1 + choices.integer(12))
-        await expectSound(archive.moment(), from)
-        const moment = archive.publish(choices.chance(2, 3) ? "killed" : "whole")
-        await expectSound(moment, from)
-      }
-      const report = await expectSound(archive.publish("whole"), from)
-      assert.strictEqual(report.size, archive.builder.entries.length)
-      if (report.verdict.completeness === "PASS") pass += 1
-      if (report.size > 256) full += 1
-    }
-    assert.isAbove(pass, 0, "some are complete")
-    assert.isAbove(full, 0, "some have full tiles")
-  }, bounded)
 })

@@ -8,12 +8,12 @@ import { ledgerKey, ledgerPrefix } from "../src/Layout.ts"
 import { verify as verifySignature } from "../src/node/NativeEd25519.ts"
 import { sha256 } from "../src/node/NativeSha256.ts"
 import { exitCode, type Report } from "../src/Report.ts"
+import type { Random } from "../src/tampering/Random.ts"
 import { encodeEntryBundle, parseTilePath, tileWidth } from "../src/Tile.ts"
 import { verifyArchive } from "../src/VerifyArchive.ts"
 import { type ArchiveBuilder, log, origin } from "./ArchiveBuilder.ts"
 import { type ArchiveFiles, memoryReader } from "./MemoryReader.ts"
 import { mutations, type Target } from "./Mutations.ts"
-import type { Random } from "./Random.ts"
 
 /** How often each mutation was tried, and what came out. */
 export interface Outcome {

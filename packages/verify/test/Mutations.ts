@@ -11,11 +11,11 @@ import * as Hex from "../src/Hex.ts"
 import { checkpointArchiveKey, checkpointArchivePath, checkpointKey, ledgerKey, ledgerPrefix } from "../src/Layout.ts"
 import { CompactRange, leafHash } from "../src/Merkle.ts"
 import { parseNote, printNote } from "../src/Note.ts"
+import type { Random } from "../src/tampering/Random.ts"
 import { entriesPath, tilePath } from "../src/Tile.ts"
 import { makeVerifierKey } from "../src/VerifierKey.ts"
 import { ArchiveBuilder, clock, origin } from "./ArchiveBuilder.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
-import type { Random } from "./Random.ts"
 
 /** What a mutation works on: the files, which it changes in place, and what they were made from. */
 export interface Target {

@@ -2,10 +2,10 @@ import { Ajv2020 } from "ajv/dist/2020.js"
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "vitest"
 import { exitCode, questions, type Report } from "../src/Report.ts"
+import { random } from "../src/tampering/Random.ts"
 import { clock, smallArchive } from "./ArchiveBuilder.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
 import { mutations } from "./Mutations.ts"
-import { random } from "./Random.ts"
 import { verify } from "./Verification.ts"
 
 const schema = JSON.parse(readFileSync(new URL("../report.schema.json", import.meta.url), "utf8")) as object

@@ -8,7 +8,8 @@ import { main } from "../src/cli.ts"
 import { checkpointArchiveKey, checkpointKey, ledgerKey } from "../src/Layout.ts"
 import { entriesPath, tilePath } from "../src/Tile.ts"
 import { makeVerifierKey, printVerifierKey } from "../src/VerifierKey.ts"
-import { clock, log, origin, smallArchive, writeArchive } from "./ArchiveBuilder.ts"
+import { clock, hour, log, origin, smallArchive, start, writeArchive } from "./ArchiveBuilder.ts"
+import { withLedgerServer } from "./LedgerServer.ts"
 
 const vkey = printVerifierKey(log.key)
 let directory = ""
@@ -83,7 +84,7 @@ describe("rainlogs-verify", () => {
 
   it("says what is wrong with the command line and what to do, on stderr", async () => {
     const cases: ReadonlyArray<readonly [ReadonlyArray<string>, RegExp]> = [
-      [[], /name the archive directory or bundle/],
+      [[], /name the archive directory, bundle or URL/],
       [[directory], /pass --key/],
       [[directory, directory, "--key", vkey], /one archive at a time/],
       [[directory, "--key", `${vkey}x`], /is not a verifier key .* copy it whole/],
@@ -172,4 +173,66 @@ describe("rainlogs-verify", () => {
     assert.strictEqual(await exit(directory, "--key", vkey, "--only", "integrity,completeness"), 0)
     assert.strictEqual(await exit(directory, "--key", vkey), 2)
   }, 30_000)
+})
+
+describe("a live ledger", () => {
+  it("is verified by its URL, and no more is claimed than was looked at", () =>
+    withLedgerServer(files, async ({ url }) => {
+      const { code, stderr, stdout } = await run(url, "--key", vkey)
+      assert.deepStrictEqual([code, stderr], [2, ""])
+      assert.match(stdout, /^INTEGRITY +INCONCLUSIVE/m)
+      assert.match(stdout, /OBJECTS_NOT_CHECKED/)
+      assert.notMatch(stdout, /FAIL/)
+      const own = await run(url, "--trust-on-first-use")
+      assert.match(own.stdout, /TRUST_ON_FIRST_USE/)
+    }))
+
+  it("that was changed is found by its URL", () =>
+    withLedgerServer(files, async (server) => {
+      const name = ledgerKey(origin, tilePath(0, 0, 18))
+      const tile = files.get(name) ?? new Uint8Array()
+      server.files = new Map(files).set(name, tile.map((byte, at) => at === 40 ? byte ^ 1 : byte))
+      const { code, stdout } = await run(server.url, "--key", vkey)
+      assert.strictEqual(code, 1)
+      assert.match(stdout, /TILE_MISMATCH/)
+    }))
+
+  it("is compared with a copy", () =>
+    withLedgerServer(files, async (server) => {
+      const same = await run("compare", directory, server.url, "--key", vkey)
+      assert.deepStrictEqual([same.code, same.stderr], [0, ""])
+      const forked = smallArchive()
+      forked.entries.splice(2, 1)
+      server.files = forked.relink().publish().files
+      assert.strictEqual((await run("compare", directory, server.url, "--key", vkey)).code, 1)
+    }))
+
+  it("is watched", () =>
+    withLedgerServer(files, async (server) => {
+      const state = join(directory, "..", `${Date.now()}-${process.pid}.pin`)
+      try {
+        const look = () => run("watch", server.url, "--key", vkey, "--state", state, "--once")
+        assert.strictEqual((await look()).code, 0)
+        const grown = smallArchive()
+        server.files = grown.window({ from: start + 3 * hour, to: start + 4 * hour, lines: "{}\n" }).publish().files
+        const extended = await look()
+        assert.deepStrictEqual([extended.code, JSON.parse(extended.stdout).size], [0, 19])
+        server.files = files
+        const back = await look()
+        assert.deepStrictEqual([back.code, JSON.parse(back.stdout).code], [1, "ROLLED_BACK"])
+        server.files = new Map()
+        assert.match((await look()).stdout, /UNREADABLE.*check the URL/)
+      } finally {
+        rmSync(state, { force: true })
+      }
+    }))
+
+  it("that is not there is said with what to do", () =>
+    withLedgerServer(new Map(), async ({ url }) => {
+      const missing = await run(url, "--key", vkey)
+      assert.strictEqual(missing.code, 2)
+      assert.match(missing.stderr, /checkpoint is not there; check the URL/)
+      const wrong = await run("https://user:pass@archive.example.eu/", "--key", vkey)
+      assert.deepStrictEqual([wrong.code, wrong.stderr.includes("pass@")], [2, false])
+    }))
 })

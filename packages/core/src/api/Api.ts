@@ -2,6 +2,7 @@
  * The REST API's contract, free of server code so that clients and the browser can use it.
  */
 import { HttpApi, OpenApi } from "effect/http-api"
+import { BundlesApi } from "./BundlesApi.ts"
 import { CustomersApi } from "./CustomersApi.ts"
 import { ErasuresApi } from "./ErasuresApi.ts"
 import { HoldsApi } from "./HoldsApi.ts"
@@ -20,6 +21,7 @@ export class Api extends HttpApi.make("rainlogs")
   .add(HoldsApi)
   .add(ErasuresApi)
   .add(PolicyApi)
+  .add(BundlesApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })

@@ -4,6 +4,7 @@
  */
 import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
+import { BundleState } from "../bundle/BundleJob.ts"
 import { JobState } from "../domain/LogJob.ts"
 import { BlockReason } from "../domain/Zone.ts"
 
@@ -63,11 +64,25 @@ export class JobNotFound extends HttpApiError.Problem<JobNotFound>()("JobNotFoun
   title: "No such job"
 }, explained) {}
 
+/** 404: the caller's customer has no such bundle. */
+export class BundleNotFound extends HttpApiError.Problem<BundleNotFound>()("BundleNotFound", {
+  type: typeOf("bundle-not-found"),
+  status: 404,
+  title: "No such bundle"
+}, explained) {}
+
 /** 404: the API has no such path. */
 export class RouteNotFound extends HttpApiError.Problem<RouteNotFound>()("RouteNotFound", {
   type: typeOf("route-not-found"),
   status: 404,
   title: "No such endpoint"
+}, explained) {}
+
+/** 404: a served ledger has no such file, or there is no such ledger. The two are not told apart. */
+export class LedgerFileNotFound extends HttpApiError.Problem<LedgerFileNotFound>()("LedgerFileNotFound", {
+  type: typeOf("ledger-file-not-found"),
+  status: 404,
+  title: "No such file of a ledger"
 }, explained) {}
 
 /** 409: the customer already archives this Cloudflare zone. */
@@ -139,6 +154,40 @@ export class ErasureUnfinished extends HttpApiError.Problem<ErasureUnfinished>()
   status: 503,
   title: "The erasure is not finished"
 }, { ...explained, erasure: Schema.String }) {}
+/** 409: the bundle has no file yet, or could not be made. */
+export class BundleNotReady extends HttpApiError.Problem<BundleNotReady>()("BundleNotReady", {
+  type: typeOf("bundle-not-ready"),
+  status: 409,
+  title: "The bundle has no file"
+}, { ...explained, state: BundleState }) {}
+
+/** 410: the bundle's file was removed because its time was over. */
+export class BundleExpired extends HttpApiError.Problem<BundleExpired>()("BundleExpired", {
+  type: typeOf("bundle-expired"),
+  status: 410,
+  title: "The bundle has expired"
+}, explained) {}
+
+/** 422: the idempotency key was used for another request. */
+export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()("IdempotencyKeyReused", {
+  type: typeOf("idempotency-key-reused"),
+  status: 422,
+  title: "The idempotency key belongs to another request"
+}, explained) {}
+
+/** 429: the customer has `limit` bundles already. */
+export class BundleLimitReached extends HttpApiError.Problem<BundleLimitReached>()("BundleLimitReached", {
+  type: typeOf("bundle-limit-reached"),
+  status: 429,
+  title: "Too many bundles"
+}, { ...explained, limit: Schema.Int }) {}
+
+/** 500: the file of a ready bundle is missing or is not the one that was made. */
+export class BundleUnreadable extends HttpApiError.Problem<BundleUnreadable>()("BundleUnreadable", {
+  type: typeOf("bundle-unreadable"),
+  status: 500,
+  title: "The bundle's file cannot be read"
+}, explained) {}
 
 /** 408: the request body did not arrive in time. */
 export class RequestTimeout extends HttpApiError.Problem<RequestTimeout>()("RequestTimeout", {

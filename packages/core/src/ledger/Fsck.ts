@@ -5,7 +5,7 @@
 import { equal, hasPrefix } from "@rainlogs/verify/Bytes"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { type Entry, type ObjectEntry, parseEntry } from "@rainlogs/verify/Entry"
-import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey } from "@rainlogs/verify/Layout"
+import { checkpointArchiveKey, checkpointKey, eventPath, ledgerKey, ledgersPrefix } from "@rainlogs/verify/Layout"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
@@ -15,6 +15,7 @@ import type { DatabaseError } from "../archive/WindowLedger.ts"
 import { keyRecordKey, parseKeyRecord } from "../secrets/KeyRecord.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
 import { GrowingTree, type TileFile } from "./GrowingTree.ts"
+import { type KeyChain, logKeyAt, makeKeyChains } from "./KeyChain.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { RowCheck } from "./RowCheck.ts"
 import { Signer, type SignerState, type SignerUnavailable } from "./Signer.ts"
@@ -91,6 +92,7 @@ const make = Effect.gen(function*() {
   const ledgers = yield* LedgerStore
   const objects = yield* ObjectStore
   const signer = yield* Signer
+  const keyChainOf = makeKeyChains(ledgers, objects)
 
   const missing = <A, E>(effect: Effect.Effect<A, E>) =>
     effect.pipe(
@@ -247,8 +249,9 @@ const make = Effect.gen(function*() {
           })
         )
       )
+    const keyChain = yield* keyChainOf(ledger)
     yield* take(0, Math.min(signed.size, size))
-    if (tree.size === signed.size) yield* checkHead(ledger, tree, signed, findings, count)
+    if (tree.size === signed.size) yield* checkHead(ledger, keyChain, tree, signed, findings, count)
     yield* take(Math.min(signed.size, size), size)
     if (tree.size !== size) damage("SQL_ENTRY", `SQL gave ${tree.size} of ${size} rows`)
     if (size > signed.size && !broken) {
@@ -267,6 +270,7 @@ const make = Effect.gen(function*() {
 
   const checkHead = Effect.fnUntraced(function*(
     ledger: LedgerOf,
+    keyChain: KeyChain,
     tree: GrowingTree,
     signed: SignerState,
     findings: Findings,
@@ -284,7 +288,6 @@ const make = Effect.gen(function*() {
       yield* checkTile(ledger, file, findings)
     }
     const { log } = yield* signer.keys(origin)
-    const logKey = parseVerifierKey(log)
     for (
       const [key, code] of [[checkpointArchiveKey(origin, signed.size), "HEAD_MISSING"], [
         checkpointKey(origin),
@@ -300,7 +303,7 @@ const make = Effect.gen(function*() {
       try {
         const note = parseNote(bytes.value)
         const checkpoint = parseCheckpoint(note.text)
-        if (verifyNote(note, [logKey]).verified.length === 0) {
+        if (verifyNote(note, [parseVerifierKey(logKeyAt(keyChain, checkpoint.size) ?? log)]).verified.length === 0) {
           damage("HEAD_UNSIGNED", "not signed by the log's key", key)
         }
         if (checkpoint.size === signed.size && !equal(checkpoint.root, signed.root)) {
@@ -316,6 +319,20 @@ const make = Effect.gen(function*() {
       }
     }
   })
+
+  // A database that was lost or is another's knows nothing of what was published.
+  const unknownLedgers = (all: ReadonlyArray<LedgerOf>, findings: Findings) => {
+    const known = new Set(all.map(({ origin }) => checkpointKey(origin)))
+    return objects.list(`${ledgersPrefix}/`).pipe(
+      Stream.filter(({ key }) => /^[^/]+\/[^/]+\/[0-9a-f]{64}\/checkpoint$/.test(key) && !known.has(key)),
+      Stream.runForEach(({ key }) =>
+        Effect.sync(() => {
+          const detail = "the archive has a published ledger that the database does not know: rebuild the database"
+          findings.add({ origin: null, code: "LEDGER_UNKNOWN", severity: "damage", key, detail })
+        })
+      )
+    )
+  }
 
   // What lies in the store and nobody refers to.
   const orphans = (
@@ -367,6 +384,7 @@ const make = Effect.gen(function*() {
           findings
         )
       }
+      yield* unknownLedgers(all, findings)
       yield* orphans(
         "logs/",
         /-([0-9a-f]{16})\.ndjson(?:\.gz|\.zst)?$/,

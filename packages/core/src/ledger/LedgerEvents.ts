@@ -16,6 +16,7 @@ import { Context, Effect, Layer, Option, Schema, Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { Origin } from "../domain/Customer.ts"
 import { defaultPolicy, type Policy } from "../domain/Policy.ts"
+import { dropFormerKeys, keepSealedKeys } from "../recovery/SignerCatalog.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
 import type { EventDraft } from "./EntryDraft.ts"
 import {
@@ -29,9 +30,11 @@ import {
   policyText
 } from "./EventDocuments.ts"
 import { dueAfter, epochOf, type HeartbeatRules, nextStep } from "./HeartbeatSchedule.ts"
+import { continues, makeKeyChains } from "./KeyChain.ts"
 import * as Documents from "./LedgerDocuments.ts"
 import { draftOf, type StoredDocument } from "./LedgerDocuments.ts"
 import { type LedgerOf, type LedgerSnapshot, LedgerStore } from "./LedgerStore.ts"
+import { chainPrepared } from "./PreparedKeys.ts"
 import { Signer, type SignerUnavailable } from "./Signer.ts"
 
 /** The ledger was opened with other keys than this signer's: its state or its directory is not the one it had. */
@@ -91,6 +94,7 @@ const make = Effect.gen(function*() {
   const objects = yield* ObjectStore
   const signer = yield* Signer
   const seen = new Map<Origin, Seen>()
+  const keyChainOf = makeKeyChains(store, objects)
 
   const putDocument = (origin: Origin, bytes: Uint8Array) => Documents.putDocument(objects, origin, bytes)
   const readDocument = <A>(origin: Origin, hash: string, parse: (bytes: Uint8Array) => A) =>
@@ -99,8 +103,34 @@ const make = Effect.gen(function*() {
   const open = Effect.fn("LedgerEvents.open")(function*(ledger: LedgerOf, policy: Policy = defaultPolicy) {
     const { origin } = ledger
     const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+    const keyChain = yield* keyChainOf(ledger)
+    if (keyChain.length > 0) {
+      if (!continues(keyChain, (yield* signer.keys(origin)).log)) {
+        const detail = "the chain names newer keys than the signer's: restore the signer directory of the last change"
+        return yield* new GenesisMismatch({ origin, detail })
+      }
+    } else yield* openFirst(ledger, now)
+    yield* chainPrepared({ store, objects, signer }, ledger, now)
+    yield* dropFormerKeys(signer, objects, origin)
+    const text = yield* Effect.try({
+      try: () => policyText(origin, policy),
+      catch: (error) => new PolicyInvalid({ origin, detail: String(error) })
+    })
+    if (Option.isSome(yield* store.lastEvent(ledger, "policy"))) return
+    const signed = yield* signer.signDocument(origin, text)
+    yield* store.appendAt(ledger, now, () =>
+      Effect.gen(function*() {
+        if (Option.isSome(yield* store.lastEvent(ledger, "policy"))) return Option.none()
+        return Option.some(draftOf(origin, "policy", yield* putDocument(origin, signed)))
+      }))
+  })
+
+  // The genesis, with the signer's keys kept sealed before it names them.
+  const openFirst = Effect.fnUntraced(function*(ledger: LedgerOf, now: number) {
+    const { origin } = ledger
     const genesis = yield* genesisDocument(signer, origin)
     if (Option.isNone(yield* store.lastEvent(ledger, "genesis"))) {
+      yield* keepSealedKeys(signer, objects, origin)
       yield* store.appendAt(ledger, now, (snapshot) =>
         snapshot.size > 0
           ? Effect.succeedNone
@@ -113,17 +143,8 @@ const make = Effect.gen(function*() {
         : "the genesis names other keys than the signer's: restore the signer directory this ledger was opened with"
       return yield* new GenesisMismatch({ origin, detail })
     }
-    const text = yield* Effect.try({
-      try: () => policyText(origin, policy),
-      catch: (error) => new PolicyInvalid({ origin, detail: String(error) })
-    })
-    if (Option.isSome(yield* store.lastEvent(ledger, "policy"))) return
-    const signed = yield* signer.signDocument(origin, text)
-    yield* store.appendAt(ledger, now, () =>
-      Effect.gen(function*() {
-        if (Option.isSome(yield* store.lastEvent(ledger, "policy"))) return Option.none()
-        return Option.some(draftOf(origin, "policy", yield* putDocument(origin, signed)))
-      }))
+    // A ledger that an earlier version opened has no sealed keys yet.
+    yield* keepSealedKeys(signer, objects, origin)
   })
 
   const rulesInForce = Effect.fnUntraced(function*(ledger: LedgerOf) {

@@ -38,6 +38,14 @@ export interface LedgerRow {
   readonly leafHash: Uint8Array
 }
 
+/** An event of the control chain as it is found: its document's SHA-256 (hex), its time (Unix ms) and its places. */
+export interface FoundEvent {
+  readonly documentSha256: string
+  readonly time: number
+  readonly seq: number
+  readonly leafIndex: number
+}
+
 /** The entries of all ledgers in append order. */
 export class LedgerStore extends Context.Service<LedgerStore, {
   /** The ledgers of all customers. */
@@ -65,18 +73,12 @@ export class LedgerStore extends Context.Service<LedgerStore, {
   readonly lastEvent: (
     ledger: LedgerOf,
     kind: EventDraft["kind"]
-  ) => Effect.Effect<
-    Option.Option<{ readonly documentSha256: string; readonly time: number; readonly seq: number }>,
-    DatabaseError
-  >
+  ) => Effect.Effect<Option.Option<FoundEvent>, DatabaseError>
   /** The events of a kind in the control chain, the newest first, streamed. */
   readonly events: (
     ledger: LedgerOf,
     kind: EventDraft["kind"]
-  ) => Stream.Stream<
-    { readonly documentSha256: string; readonly time: number; readonly seq: number },
-    DatabaseError
-  >
+  ) => Stream.Stream<FoundEvent, DatabaseError>
   /** Runs `work` if no other process publishes this ledger now; none if one does. */
   readonly exclusively: <A, E, R>(
     ledger: LedgerOf,

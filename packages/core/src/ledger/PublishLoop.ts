@@ -47,14 +47,14 @@ const make = Effect.fnUntraced(function*(options: PublishLoopOptions) {
     return all
   })
 
-  // What the ledger owes comes first, so that a signed head never shows a heartbeat missing that is only late.
+  // What the ledger owes comes first, so that a signed head never shows a heartbeat missing that is only late. Heartbeats
+  // need no signer, so they come before the opening, which does: they go on while the signer is away.
   const tend = Effect.fnUntraced(
     function*(ledger: LedgerOf) {
-      if (!opened.has(ledger.origin)) {
-        yield* events.open(ledger)
-        opened.add(ledger.origin)
-      }
       yield* events.heartbeats(ledger, yield* Clock.currentTimeMillis)
+      if (opened.has(ledger.origin)) return
+      yield* events.open(ledger)
+      opened.add(ledger.origin)
     },
     Effect.catchTag(
       ["GenesisMismatch", "PolicyInvalid"],

@@ -18,6 +18,7 @@ import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { Origin } from "../domain/Customer.ts"
 import { ObjectStore, StorageError } from "../storage/ObjectStore.ts"
 import { edgeTiles } from "./GrowingTree.ts"
+import { continues, logKeyAt, makeKeyChains } from "./KeyChain.ts"
 import { genesisDocument } from "./LedgerEvents.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { PartialTiles } from "./PartialTiles.ts"
@@ -63,6 +64,7 @@ const make = Effect.gen(function*() {
   const objects = yield* ObjectStore
   const signer = yield* Signer
   const files = makeTreeFiles(store, objects)
+  const keyChainOf = makeKeyChains(store, objects)
   const halted = new Map<Origin, string>()
   // Per origin, the size that is known to be published whole: its checkpoint was compared, archived and served.
   const settled = new Map<Origin, number>()
@@ -88,7 +90,15 @@ const make = Effect.gen(function*() {
   // finds it archived.
   const serve = Effect.fnUntraced(function*(ledger: LedgerOf, tree: SignerState, proof: ReadonlyArray<Uint8Array>) {
     const { origin } = ledger
-    const signed = yield* signer.sign({ origin, size: tree.size, root: tree.root, proof })
+    // Read after the rows: every change of keys below this size is in it.
+    const log = logKeyAt(yield* keyChainOf(ledger), tree.size)
+    const signed = yield* signer.sign({
+      origin,
+      size: tree.size,
+      root: tree.root,
+      proof,
+      ...log === undefined ? {} : { log }
+    })
     yield* objects.putBytes(checkpointArchiveKey(origin, tree.size), signed.immutable).pipe(
       Effect.catchTag("ObjectExists", () => mismatch(origin, `another checkpoint is archived for size ${tree.size}`))
     )
@@ -105,9 +115,11 @@ const make = Effect.gen(function*() {
         ({ detail }) => mismatch(origin, `the served checkpoint is damaged: ${detail}`)
       )
     )
+    const keyChain = yield* keyChainOf(ledger)
+    const { log: used } = yield* signer.keys(origin)
     if (served !== null) {
       const { checkpoint, note } = served
-      const key = parseVerifierKey((yield* signer.keys(origin)).log)
+      const key = parseVerifierKey(logKeyAt(keyChain, checkpoint.size) ?? used)
       const { bad, verified } = verifyNote(note, [key])
       if (bad.length > 0 || verified.length === 0 || checkpoint.origin !== origin) {
         return yield* mismatch(origin, "the served checkpoint is not signed with this signer's key")
@@ -121,7 +133,10 @@ const make = Effect.gen(function*() {
         return yield* mismatch(origin, `the served checkpoint has another root than was signed for size ${signed.size}`)
       }
     }
-    const genesis = yield* store.lastEvent(ledger, "genesis")
+    if (keyChain.length > 0 && !continues(keyChain, used)) {
+      return yield* mismatch(origin, "the chain names other keys than this signer's: its directory is an older one")
+    }
+    const genesis = keyChain.length > 0 ? Option.none() : yield* store.lastEvent(ledger, "genesis")
     if (
       Option.isSome(genesis) &&
       genesis.value.documentSha256 !== Hex.encode(sha256(yield* genesisDocument(signer, origin)))

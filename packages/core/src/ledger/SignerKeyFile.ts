@@ -49,6 +49,10 @@ export const printKeyFile = (origin: string, keys: SignerKeys, wrappingKey: Uint
   return ascii(`${lines}seeds ${Base64.encode(wrapped)}\n`)
 }
 
+/** The origin that the file says it belongs to; nothing of it is checked. Throws {@link MalformedError}. */
+export const originOfKeyFile = (bytes: Uint8Array): string =>
+  new Lines(format, new TextDecoder("latin1").decode(bytes)).field("origin", (_, text) => text)
+
 /**
  * Reads the file; throws {@link MalformedError} if it is not in the format, belongs to another origin, was changed, or
  * was wrapped with another key. The message holds no secret.

@@ -1,6 +1,7 @@
 /**
  * Adapter of {@link Signer}: keys and state in a directory of this machine. Per origin, with `<id>` = hex SHA-256 of
- * the origin: `<id>.keys` (wrapped seeds) and `<id>.state` (last size and root); mode 0600, written atomically.
+ * the origin: `<id>.keys` (wrapped seeds), `<id>.next` (while keys change: the wrapped seeds that follow, and the
+ * document that names them) and `<id>.state` (last size and root); mode 0600, written atomically.
  *
  * The seeds are wrapped with a 32-byte key that the caller passes (from a KMS or an environment), or else with the one
  * in `wrapping.key`, made at random at the first start. There is no default key, and a directory that has keys but not
@@ -13,14 +14,15 @@ import * as Hex from "@rainlogs/verify/Hex"
 import { emptyRoot, verifyConsistency } from "@rainlogs/verify/Merkle"
 import { printNote, signNote } from "@rainlogs/verify/Note"
 import { printVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Clock, Effect, Layer, Redacted, Schedule, Semaphore } from "effect"
+import { Clock, Effect, Layer, Option, Redacted, Schedule, Semaphore } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import type { Origin } from "../domain/Customer.ts"
 import { readIfPresent, writeDurably } from "../storage/DurableFile.ts"
 import { Signer, SignerRefused, SignerUnavailable } from "./Signer.ts"
-import { keysOf, parseKeyFile, printKeyFile, type SignerKeys, type SignerSeeds } from "./SignerKeyFile.ts"
+import type { SignerKeys, SignerSeeds } from "./SignerKeyFile.ts"
+import { type OriginKeys, printPrepared, SignerKeyStore } from "./SignerKeyStore.ts"
 import { foreignLeaseMs, lock, LockHeld, type SignerLock } from "./SignerLock.ts"
 import { parseState, printState, type StoredState } from "./SignerStateFile.ts"
 
@@ -32,7 +34,7 @@ export interface SignerLocalOptions {
   readonly directory: string
   /** 32 bytes that wrap the seeds; `<directory>/wrapping.key` when left out. */
   readonly wrappingKey?: Redacted.Redacted<Uint8Array>
-  /** The seeds of a new origin; random when left out. For moving an origin's keys from another signer. */
+  /** The seeds of new keys; random when left out. For moving an origin's keys from another signer, and for vectors. */
   readonly newSeeds?: (origin: Origin) => Redacted.Redacted<SignerSeeds>
 }
 
@@ -101,7 +103,9 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     return yield* new SignerUnavailable({ origin: "-", detail: "the wrapping key has not 32 bytes" })
   }
 
-  const opened = new Map<Origin, SignerKeys>()
+  const opened = new Map<Origin, OriginKeys>()
+  // The prepared log keys (vkey form) that the chain names, by origin.
+  const adopted = new Map<Origin, string>()
   const turns = new Map<Origin, Semaphore.Semaphore>()
 
   // One at a time per origin, and not to be torn: a signature and the state it leaves behind are one step.
@@ -112,24 +116,21 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
       return turn.withPermits(1)(Effect.uninterruptible(step))
     })
 
-  const pathOf = (origin: Origin, kind: "keys" | "state"): string =>
-    join(directory, `${Hex.encode(sha256(new TextEncoder().encode(origin)))}.${kind}`)
+  const keyStore = (origin: Origin) =>
+    new SignerKeyStore(origin, signerFile(directory, origin), Redacted.value(wrappingKey))
 
-  const writeState = (origin: Origin, state: StoredState) =>
+  const whileHeld = <A>(origin: Origin, write: () => Promise<A>) =>
     attempt(origin, async () => {
       if (!await held.isHeld()) throw new Error("another process took the signer directory over")
-      await writeDurably(pathOf(origin, "state"), printState(origin, state))
+      return write()
     })
 
-  const loadKeys = (origin: Origin) =>
-    attempt(origin, async () => {
-      const bytes = await readIfPresent(pathOf(origin, "keys"))
-      return bytes === null ? null : parseKeyFile(origin, bytes, Redacted.value(wrappingKey))
-    })
+  const writeState = (origin: Origin, state: StoredState) =>
+    whileHeld(origin, () => writeDurably(`${signerFile(directory, origin)}.state`, printState(origin, state)))
 
   const loadState = (origin: Origin) =>
     attempt(origin, async () => {
-      const bytes = await readIfPresent(pathOf(origin, "state"))
+      const bytes = await readIfPresent(`${signerFile(directory, origin)}.state`)
       return bytes === null ? null : parseState(origin, bytes)
     })
 
@@ -141,18 +142,13 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     }
     // The state comes first: keys without a state are always a loss, never a crash at this point.
     yield* writeState(origin, { size: 0, root: emptyRoot, clock: 0 })
-    const keys = keysOf(origin, Redacted.value(newSeeds(origin)))
-    yield* attempt(
-      origin,
-      () => writeDurably(pathOf(origin, "keys"), printKeyFile(origin, keys, Redacted.value(wrappingKey)))
-    )
-    return keys
+    return yield* whileHeld(origin, () => keyStore(origin).create(Redacted.value(newSeeds(origin))))
   })
 
   const keysFor = Effect.fnUntraced(function*(origin: Origin) {
     const known = opened.get(origin)
     if (known !== undefined) return known
-    const keys = (yield* loadKeys(origin)) ?? (yield* create(origin))
+    const keys = (yield* attempt(origin, () => keyStore(origin).load())) ?? (yield* create(origin))
     opened.set(origin, keys)
     return keys
   })
@@ -170,9 +166,14 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
 
   const signInTurn = Effect.fnUntraced(function*(request: SignRequest) {
     const { origin, proof, root, size } = request
-    const keys = yield* keysFor(origin)
+    const { next, used } = yield* keysFor(origin)
     const last = yield* stateFor(origin)
-    const objection = objectionTo(last, { size, root, proof })
+    const isNamed = (keys: SignerKeys) => request.log === undefined || printVerifierKey(keys.log.key) === request.log
+    const advances = !isNamed(used) && next !== null && isNamed(next.keys)
+    const keys = advances ? next.keys : used
+    const objection = isNamed(keys)
+      ? objectionTo(last, { size, root, proof })
+      : "the chain names a log key for this size that is neither in use nor prepared here"
     if (objection !== null) {
       const askedSize = Number.isSafeInteger(size) ? size : -1
       return yield* new SignerRefused({ origin, lastSize: last.size, askedSize, detail: objection })
@@ -185,12 +186,14 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
       clock: { ...keys.clock, timestamp }
     })
     yield* writeState(origin, { size, root, clock: timestamp })
+    // Killed in between, the size is signed and nobody has seen it: it is asked for again, with the same key.
+    if (advances) opened.set(origin, yield* whileHeld(origin, () => keyStore(origin).advance(next)))
     return signed
   })
 
   return Signer.of({
     keys: Effect.fn("SignerLocal.keys")(function*(origin) {
-      const { clock, log } = yield* inTurn(origin, keysFor(origin))
+      const { clock, log } = (yield* inTurn(origin, keysFor(origin))).used
       return { log: printVerifierKey(log.key), clock: printVerifierKey(clock.key) }
     }),
     state: Effect.fn("SignerLocal.state")(function*(origin) {
@@ -199,14 +202,49 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
     }),
     sign: Effect.fn("SignerLocal.sign")((request) => inTurn(request.origin, signInTurn(request))),
     signDocument: Effect.fn("SignerLocal.signDocument")(function*(origin, text) {
-      const keys = yield* inTurn(origin, keysFor(origin))
+      const { next, used } = yield* inTurn(origin, keysFor(origin))
+      const isAdopted = next !== null && adopted.get(origin) === printVerifierKey(next.keys.log.key)
+      const { log } = isAdopted ? next.keys : used
       return yield* Effect.try({
-        try: () => printNote(signNote(text, [keys.log])),
+        try: () => printNote(signNote(text, [log])),
         catch: (error) => new SignerUnavailable({ origin, detail: detailOf(error) })
       })
-    })
+    }),
+    prepareKeys: Effect.fn("SignerLocal.prepareKeys")((request) =>
+      inTurn(
+        request.origin,
+        Effect.gen(function*() {
+          const { origin } = request
+          const before = yield* keysFor(origin)
+          const seeds = () => Redacted.value(newSeeds(origin))
+          const prepared = yield* whileHeld(origin, () => keyStore(origin).prepare(before, request, seeds))
+          opened.set(origin, prepared)
+          return prepared.next === null
+            ? yield* new SignerUnavailable({ origin, detail: "no keys were prepared" })
+            : printPrepared(prepared.next)
+        })
+      )
+    ),
+    preparedKeys: Effect.fn("SignerLocal.preparedKeys")(function*(origin) {
+      const { next } = yield* inTurn(origin, keysFor(origin))
+      return Option.map(Option.fromNullishOr(next), printPrepared)
+    }),
+    adoptKeys: Effect.fn("SignerLocal.adoptKeys")(function*(origin) {
+      const { next } = yield* inTurn(origin, keysFor(origin))
+      if (next !== null) adopted.set(origin, printVerifierKey(next.keys.log.key))
+    }),
+    sealedKeys: Effect.fn("SignerLocal.sealedKeys")((origin) =>
+      inTurn(
+        origin,
+        Effect.flatMap(keysFor(origin), (keys) => attempt(origin, () => keyStore(origin).sealed(keys)))
+      )
+    )
   })
 })
+
+/** Where an origin's files lie in the signer's directory, without their endings. */
+export const signerFile = (directory: string, origin: string): string =>
+  join(directory, Hex.encode(sha256(new TextEncoder().encode(origin))))
 
 /** Why the tree must not be signed after `last`, or null if it extends it. */
 export const objectionTo = (

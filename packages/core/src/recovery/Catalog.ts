@@ -18,7 +18,8 @@ import { CustomerRecords } from "./CustomerRecords.ts"
 const format = "rainlogs-catalog/v1"
 const prefix = "catalog/"
 const Json = Schema.fromJsonString(CustomerRecord)
-const context = (customer: string): Uint8Array => encode(`${format}\n${customer}\n`)
+// An older record under a newer name would bring revoked API keys back: customer and time are both sealed in.
+const context = (key: string): Uint8Array => encode(`${format}\n${key}\n`)
 
 /** The stored record of one customer. */
 export interface CatalogEntry {
@@ -74,7 +75,7 @@ const make = Effect.gen(function*() {
       },
       catch: (cause) => corrupt(key, cause instanceof Error ? cause.message : String(cause))
     })
-    const plain = yield* kms.unwrap(customer, { kek, bytes: sealed }, context(customer))
+    const plain = yield* kms.unwrap(customer, { kek, bytes: sealed }, context(key))
     return Buffer.from(Redacted.value(plain)).toString()
   })
 
@@ -83,13 +84,14 @@ const make = Effect.gen(function*() {
     const newest = keys.at(-1)
     const last = saved.get(customer) ?? (newest === undefined ? undefined : yield* open(customer, newest))
     if (last !== text) {
-      const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
-      const { bytes, kek } = yield* kms.wrap(customer, secret, context(customer))
       // Names sort by time, whatever the clock does meanwhile.
       const after = newest === undefined ? 0 : Number(newest.slice(-15)) + 1
       const time = Math.max(yield* Clock.currentTimeMillis, after)
+      const key = `${prefix}${customer}/${String(time).padStart(15, "0")}`
+      const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
+      const { bytes, kek } = yield* kms.wrap(customer, secret, context(key))
       const document = joinLines([format, `customer ${customer}`, `kek ${kek}`, `sealed ${Base64.encode(bytes)}`])
-      yield* objects.putBytes(`${prefix}${customer}/${String(time).padStart(15, "0")}`, encode(document, format))
+      yield* objects.putBytes(key, encode(document, format))
       // What a customer was called before is kept no longer than it is needed.
       yield* Effect.forEach(keys, (key) => objects.remove(key), { discard: true })
     }

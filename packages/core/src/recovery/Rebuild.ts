@@ -4,11 +4,12 @@
  */
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
 import { controlChain } from "@rainlogs/verify/Chain"
+import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import type { Entry } from "@rainlogs/verify/Entry"
 import { parseGap } from "@rainlogs/verify/Gap"
 import { parseHold } from "@rainlogs/verify/Hold"
-import { eventPath, ledgerPrefix } from "@rainlogs/verify/Layout"
-import { publishedEntries } from "@rainlogs/verify/LedgersOf"
+import { checkpointKey, eventPath, ledgerPrefix } from "@rainlogs/verify/Layout"
+import { ledgersOf, publishedEntries } from "@rainlogs/verify/LedgersOf"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { parseNote } from "@rainlogs/verify/Note"
@@ -40,6 +41,8 @@ export interface Rebuilt {
   readonly entries: number
   /** Customers that the database had already, with all their entries. */
   readonly present: number
+  /** Origins of ledgers that the archive has and its catalog does not know: their customers are not restored. */
+  readonly unknown: ReadonlyArray<string>
 }
 
 /** Rebuilds a database. */
@@ -68,10 +71,29 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
   const ledgers = yield* LedgerStore
   const signer = yield* Signer
 
+  // What readers have seen. A signer that knows less would sign another history over it.
+  const servedSize = Effect.fnUntraced(function*(origin: string) {
+    const key = checkpointKey(origin)
+    return yield* Effect.tryPromise({
+      try: async () => {
+        const bytes = await reader.read(key)
+        return bytes === null ? 0 : parseCheckpoint(parseNote(bytes).text).size
+      },
+      catch: (cause) => refused(`the checkpoint ${key} cannot be read: ${detailOf(cause)}. Restore the archive first`)
+    })
+  })
+
   // Objects are not read: what is checked is that every entry is one that the log signed.
   const verified = Effect.fnUntraced(function*(record: CustomerRecord) {
     const { log } = yield* signer.keys(record.origin)
     const { size } = yield* signer.state(record.origin)
+    const served = yield* servedSize(record.origin)
+    if (served > size) {
+      return yield* refused(
+        `the archive shows ${served} entries of ${record.origin}, but the signer knows of ${size}: it is an older one, ` +
+          "or another's. Restore the newest signer directory first"
+      )
+    }
     if (size === 0) return 0
     const report = yield* Effect.tryPromise({
       try: () => verifyArchive(reader, { keys: [parseVerifierKey(log)], scope: "no-objects", sha256, verifySignature }),
@@ -138,6 +160,12 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
       const sizes = new Map<string, number>()
       for (const record of all) sizes.set(record.id, yield* verified(record))
       const total = [...sizes.values()].reduce((sum, size) => sum + size, 0)
+      const origins = new Set<string>(all.map(({ origin }) => origin))
+      const published = yield* Effect.tryPromise({
+        try: () => ledgersOf(reader),
+        catch: (cause) => refused(`the archive cannot be read: ${detailOf(cause)}`)
+      })
+      const unknown = published.map(({ origin }) => origin).filter((origin) => !origins.has(origin))
       let [customers, zones, present, done] = [0, 0, 0, 0]
       for (const record of all) {
         const size = sizes.get(record.id) ?? 0
@@ -165,7 +193,7 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
         customers += 1
         zones += record.zones.length
       }
-      return { customers, zones, entries: done, present }
+      return { customers, zones, entries: done, present, unknown }
     })
   })
 })

@@ -86,6 +86,12 @@ const decodeConfigured = (text: Redacted.Redacted<string>) =>
     return fault === undefined ? Redacted.make(key, { label: "master key" }) : yield* refused(fault)
   })
 
+/** The master key in `RAINLOGS_MASTER_KEY`, if there is one. */
+export const configuredMasterKey = Effect.gen(function*() {
+  const text = yield* configured
+  return Option.isNone(text) ? Option.none() : Option.some(yield* decodeConfigured(text.value))
+})
+
 /**
  * The adapter on the master key in `RAINLOGS_MASTER_KEY` (base64), or in `file`, which is made at the first start. When
  * both exist they must be the same key: an archive written half with each could be read with neither.
@@ -94,9 +100,9 @@ export const layer = (options: { readonly file: string }): Layer.Layer<Kms, KmsE
   Layer.effect(
     Kms,
     Effect.gen(function*() {
-      const text = yield* configured
-      if (Option.isNone(text)) return make(yield* loadOrMakeMasterKey(options.file))
-      const key = yield* decodeConfigured(text.value)
+      const given = yield* configuredMasterKey
+      if (Option.isNone(given)) return make(yield* loadOrMakeMasterKey(options.file))
+      const key = given.value
       const stored = yield* loadMasterKey(options.file)
       if (Option.isSome(stored) && !Buffer.from(Redacted.value(stored.value)).equals(Redacted.value(key))) {
         return yield* new KmsError({

@@ -45,6 +45,21 @@ export const writeDurably = async (path: string, bytes: Uint8Array): Promise<voi
   await syncDirectory(dirname(path))
 }
 
+/** Creates the file, mode 0600, and never replaces one; durable when the promise resolves. False if there is one. */
+export const createDurably = async (path: string, bytes: Uint8Array): Promise<boolean> => {
+  const temporary = await writeTemporary(path, bytes)
+  try {
+    await fs.link(temporary, path)
+  } catch (error) {
+    if (isErrno(error, "EEXIST")) return false
+    throw error
+  } finally {
+    await fs.rm(temporary, { force: true })
+  }
+  await syncDirectory(dirname(path))
+  return true
+}
+
 /** The file's bytes, or null if there is no such file. */
 export const readIfPresent = async (path: string): Promise<Uint8Array | null> => {
   try {

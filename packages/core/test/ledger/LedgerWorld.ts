@@ -8,9 +8,11 @@ import { ledgerKey } from "@rainlogs/verify/Layout"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive, type VerifyOptions } from "@rainlogs/verify/VerifyArchive"
 import { Effect, Layer, Redacted, type Scope } from "effect"
-import { mkdtempSync, rmSync } from "node:fs"
+import { cpSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { KeyChanges } from "../../src/ledger/KeyChanges.ts"
+import { KeyHistory } from "../../src/ledger/KeyHistory.ts"
 import * as LedgerEvents from "../../src/ledger/LedgerEvents.ts"
 import { LedgerStore } from "../../src/ledger/LedgerStore.ts"
 import * as Publisher from "../../src/ledger/Publisher.ts"
@@ -46,12 +48,35 @@ export class LedgerWorld {
     SignerLocal.make({ directory: this.directory, newSeeds: () => goldenSeeds })
   )
 
+  /** The real signer, in `directory`, whose keys are random. */
+  readonly signerRandom = this.#faulty(SignerLocal.make({ directory: this.directory }))
+
+  /** A signer in a directory of its own below this world's, as one that was restored or stolen. */
+  signerLocalOf(name: string) {
+    return this.#faulty(SignerLocal.make({ directory: join(this.directory, name) }))
+  }
+
+  /** Copies everything of another world into this one; answers the signer of the copy. */
+  takeOver(other: LedgerWorld) {
+    return Effect.sync(() => {
+      for (const [key, bytes] of other.files) this.files.set(key, bytes)
+      for (const { row } of other.rows.of(ledger.origin)) this.rows.push(ledger.origin, row.entry)
+      cpSync(other.directory, join(this.directory, "stolen"), { recursive: true })
+      return this.signerLocalOf("stolen")
+    })
+  }
+
   #faulty<E>(signer: Effect.Effect<Signer["Service"], E, Scope.Scope>) {
     return Layer.effect(
       Signer,
       Effect.map(
         signer,
-        (signer) => Signer.of({ ...signer, sign: (request) => this.faults.hook("sign", signer.sign(request)) })
+        (signer) =>
+          Signer.of({
+            ...signer,
+            sign: (request) => this.faults.hook("sign", signer.sign(request)),
+            prepareKeys: (request) => this.faults.hook("prepare keys", signer.prepareKeys(request))
+          })
       )
     )
   }
@@ -63,7 +88,8 @@ export class LedgerWorld {
 
   /** The same on another object store. */
   servicesOn(objects: Layer.Layer<ObjectStore>) {
-    return Layer.mergeAll(Layer.fresh(Publisher.layer), Layer.fresh(LedgerEvents.layer)).pipe(
+    return Layer.mergeAll(Layer.fresh(KeyChanges.layer), Layer.fresh(KeyHistory.layer)).pipe(
+      Layer.provideMerge(Layer.mergeAll(Layer.fresh(Publisher.layer), Layer.fresh(LedgerEvents.layer))),
       Layer.provideMerge(Layer.succeed(LedgerStore, this.store)),
       Layer.provideMerge(objects)
     )
@@ -71,7 +97,11 @@ export class LedgerWorld {
 
   /** Runs an effect in a new process, with the signer in memory unless another one is given. */
   run<A, E>(
-    effect: Effect.Effect<A, E, LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer>,
+    effect: Effect.Effect<
+      A,
+      E,
+      KeyChanges | KeyHistory | LedgerEvents.LedgerEvents | Publisher.Publisher | LedgerStore | ObjectStore | Signer
+    >,
     signer: Layer.Layer<Signer, SignerUnavailable> = this.signer
   ) {
     const process = Layer.provideMerge(this.services(), Layer.fresh(signer))

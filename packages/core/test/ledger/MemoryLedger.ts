@@ -84,6 +84,13 @@ export class MemoryRows {
   }
 }
 
+const eventOf = ({ entry, row }: { readonly row: LedgerRow; readonly entry: Entry }) => ({
+  documentSha256: entry.object,
+  time: entry.time,
+  seq: entry.seq,
+  leafIndex: row.leafIndex
+})
+
 /** A ledger store on rows in memory. */
 export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service"] => {
   const snapshot = (origin: Origin) => hook("sql snapshot", Effect.sync(() => rows.snapshot(origin)))
@@ -112,10 +119,8 @@ export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service
       hook(
         "sql event",
         Effect.sync(() => {
-          const last = rows.of(of.origin).findLast(({ entry }) => entry.kind === kind)?.entry
-          return last === undefined
-            ? Option.none()
-            : Option.some({ documentSha256: last.object, time: last.time, seq: last.seq })
+          const last = rows.of(of.origin).findLast(({ entry }) => entry.kind === kind)
+          return last === undefined ? Option.none() : Option.some(eventOf(last))
         })
       ),
     events: (of, kind) =>
@@ -123,11 +128,7 @@ export const memoryLedger = (rows: MemoryRows, hook: Hook): LedgerStore["Service
         "sql events",
         Effect.sync(() =>
           Stream.fromIterable(
-            rows.of(of.origin).filter(({ entry }) => entry.kind === kind).map(({ entry }) => ({
-              documentSha256: entry.object,
-              time: entry.time,
-              seq: entry.seq
-            })).toReversed()
+            rows.of(of.origin).filter(({ entry }) => entry.kind === kind).map(eventOf).toReversed()
           )
         )
       )),

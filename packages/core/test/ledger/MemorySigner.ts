@@ -6,7 +6,7 @@ import { emptyRoot } from "@rainlogs/verify/Merkle"
 import { printNote, signNote } from "@rainlogs/verify/Note"
 import { printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Clock, Effect } from "effect"
-import { Signer, SignerRefused, type SignerState } from "../../src/ledger/Signer.ts"
+import { Signer, SignerRefused, type SignerState, SignerUnavailable } from "../../src/ledger/Signer.ts"
 import { keysOf, type SignerSeeds } from "../../src/ledger/SignerKeyFile.ts"
 import { objectionTo } from "../../src/ledger/SignerLocal.ts"
 
@@ -31,6 +31,10 @@ export const memorySigner = (seeds: SignerSeeds): Signer["Service"] => {
       states.set(origin, { size, root })
       return signed
     }),
-    signDocument: (origin, text) => Effect.sync(() => printNote(signNote(text, [keysOf(origin, seeds).log])))
+    signDocument: (origin, text) => Effect.sync(() => printNote(signNote(text, [keysOf(origin, seeds).log]))),
+    prepareKeys: ({ origin }) => Effect.fail(new SignerUnavailable({ origin, detail: "its keys do not change" })),
+    preparedKeys: () => Effect.succeedNone,
+    adoptKeys: () => Effect.void,
+    sealedKeys: () => Effect.succeed([])
   })
 }

@@ -1,119 +1,29 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Base64 from "@rainlogs/verify/Base64"
-import { leafHash } from "@rainlogs/verify/Merkle"
-import { consistencyProof, emptyRoot, nodeHash } from "@rainlogs/verify/Merkle"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Effect, Exit, Redacted } from "effect"
+import { Effect, Exit, Option, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import * as fs from "node:fs"
-import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { makeOrigin } from "../../src/domain/Customer.ts"
 import { CustomerId } from "../../src/domain/Identifier.ts"
 import { SignerRefused, SignerUnavailable } from "../../src/ledger/Signer.ts"
 import * as SignerLocal from "../../src/ledger/SignerLocal.ts"
 import { ledger } from "./MemoryLedger.ts"
-import { naiveRoot } from "./NaiveTree.ts"
+import { directory, fileOf, proof, root, signerSuite } from "./SignerSuite.ts"
 
 const { origin } = ledger
 const other = makeOrigin("archive.example.eu", CustomerId.make("00000000-0000-4000-8000-000000000001"))
-const leaves = Array.from({ length: 20 }, (_, i) => leafHash(Uint8Array.of(i)))
-const root = (size: number) => naiveRoot(leaves.slice(0, size))
-const proof = (from: number, to: number) =>
-  Effect.promise(() =>
-    consistencyProof((level, index) => naiveRoot(leaves.slice(index * 2 ** level, (index + 1) * 2 ** level)), from, to)
-  )
-
-const directory = Effect.acquireRelease(
-  Effect.sync(() => fs.mkdtempSync(join(tmpdir(), "rainlogs-signer-"))),
-  (path) => Effect.sync(() => fs.rmSync(path, { recursive: true, force: true }))
-)
 const signerIn = (path: string, options: Partial<SignerLocal.SignerLocalOptions> = {}) =>
   SignerLocal.make({ directory: path, ...options })
-const fileOf = (path: string, end: string) => join(path, fs.readdirSync(path).find((name) => name.endsWith(end))!)
 const flipByte = (path: string, at: number) => {
   const bytes = fs.readFileSync(path)
   bytes[at]! ^= 1
   fs.writeFileSync(path, bytes)
 }
 
-describe("what it refuses", () => {
-  it.effect("signs trees that extend the last one, and the last one again with the same bytes", () =>
-    Effect.gen(function*() {
-      const signer = yield* signerIn(yield* directory)
-      const empty = yield* signer.sign({ origin, size: 0, root: emptyRoot, proof: [] })
-      assert.include(new TextDecoder().decode(empty.immutable), `${origin}\n0\n`)
-      const three = yield* signer.sign({ origin, size: 3, root: root(3), proof: [] })
-      const again = yield* signer.sign({ origin, size: 3, root: root(3), proof: [] })
-      assert.deepStrictEqual(again.immutable, three.immutable)
-      yield* signer.sign({ origin, size: 7, root: root(7), proof: yield* proof(3, 7) })
-      assert.deepStrictEqual(yield* signer.state(origin), { size: 7, root: root(7) })
-      const keys = yield* signer.keys(origin)
-      const both = [parseVerifierKey(keys.log), parseVerifierKey(keys.clock)]
-      assert.lengthOf(verifyNote(parseNote(three.served), both).verified, 2)
-      assert.lengthOf(verifyNote(parseNote(three.immutable), both).verified, 1)
-    }))
-
-  it.effect("refuses everything else, signs nothing and keeps its state", () =>
-    Effect.gen(function*() {
-      const path = yield* directory
-      const signer = yield* signerIn(path)
-      yield* signer.sign({ origin, size: 5, root: root(5), proof: [] })
-      const before = fs.readFileSync(fileOf(path, ".state"), "utf8")
-      const good = yield* proof(5, 9)
-      const refused: ReadonlyArray<readonly [string, Parameters<typeof signer.sign>[0]]> = [
-        ["a smaller size", { origin, size: 4, root: root(4), proof: [] }],
-        ["size 0", { origin, size: 0, root: emptyRoot, proof: [] }],
-        ["another root of the same size", { origin, size: 5, root: root(6), proof: [] }],
-        ["a proof between equal sizes", { origin, size: 5, root: root(5), proof: good }],
-        ["no proof", { origin, size: 9, root: root(9), proof: [] }],
-        ["another root than the proof's", { origin, size: 9, root: root(10), proof: good }],
-        ["a shortened proof", { origin, size: 9, root: root(9), proof: good.slice(1) }],
-        ["a lengthened proof", { origin, size: 9, root: root(9), proof: [...good, root(1)] }],
-        ["the proof of another size", { origin, size: 10, root: root(10), proof: good }],
-        ["a changed proof", {
-          origin,
-          size: 9,
-          root: root(9),
-          proof: good.map((hash, i) => i === 0 ? nodeHash(hash, hash) : hash)
-        }],
-        ["a hash of 31 bytes", { origin, size: 9, root: root(9), proof: good.map((hash) => hash.slice(1)) }],
-        ["a root of 31 bytes", { origin, size: 9, root: root(9).slice(1), proof: good }],
-        ["a size that is no integer", { origin, size: 9.5, root: root(9), proof: good }],
-        ["a size past 2^53", { origin, size: 2 ** 53, root: root(9), proof: good }],
-        ["a negative size", { origin, size: -1, root: root(9), proof: good }]
-      ]
-      for (const [what, request] of refused) {
-        const error = yield* Effect.flip(signer.sign(request))
-        assert.instanceOf(error, SignerRefused, what)
-        if (request.size < 5 && request.size >= 0) assert.include(error.detail, "smaller", what)
-        assert.strictEqual(fs.readFileSync(fileOf(path, ".state"), "utf8"), before, what)
-      }
-      yield* signer.sign({ origin, size: 9, root: root(9), proof: good })
-    }))
-
-  it.effect("takes no proof from size 0, and ends on one that claims size1 = 0", () =>
-    Effect.gen(function*() {
-      const signer = yield* signerIn(yield* directory)
-      const error = yield* Effect.flip(signer.sign({ origin, size: 2, root: root(2), proof: [root(1)] }))
-      assert.instanceOf(error, SignerRefused)
-      assert.strictEqual(error.detail, "a proof from size 0 is empty")
-      const wrongEmpty = yield* Effect.flip(signer.sign({ origin, size: 0, root: root(2), proof: [] }))
-      assert.instanceOf(wrongEmpty, SignerRefused)
-    }))
-
-  it.effect("of two concurrent trees that exclude each other it signs one", () =>
-    Effect.gen(function*() {
-      const signer = yield* signerIn(yield* directory)
-      const left = { origin, size: 4, root: root(4), proof: [] }
-      const right = { origin, size: 4, root: root(5), proof: [] }
-      const exits = yield* Effect.forEach([left, right, left, right], (tree) => Effect.exit(signer.sign(tree)), {
-        concurrency: "unbounded"
-      })
-      assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, false, true, false])
-    }))
-})
+signerSuite("a local signer", (path) => signerIn(path))
 
 describe("its clock", () => {
   it.effect("never states an earlier time than before, also after a restart", () =>
@@ -253,3 +163,100 @@ describe("its directory", () => {
       assert.include(error.detail, "32 bytes")
     }))
 })
+
+describe("a change of its keys", () => {
+  const request = { origin, version: 2, revoked: [] }
+  const signedBy = (bytes: Uint8Array, ...keys: ReadonlyArray<string>) =>
+    keys.filter((vkey) => verifyNote(parseNote(bytes), [parseVerifierKey(vkey)]).verified.length > 0)
+
+  it.effect("prepares once, over restarts, and goes on signing with the keys in use", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const first = yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        const { log } = yield* signer.keys(origin)
+        assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+        const prepared = yield* signer.prepareKeys(request)
+        assert.deepStrictEqual(signedBy(prepared.document, log, prepared.log), [log, prepared.log])
+        assert.strictEqual((yield* signer.keys(origin)).log, log)
+        const { immutable } = yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log })
+        assert.deepStrictEqual(signedBy(immutable, log, prepared.log), [log])
+        assert.deepStrictEqual((yield* signer.sealedKeys(origin)).map((sealed) => sealed.log), [log, prepared.log])
+        return { log, prepared }
+      }))
+      const signer = yield* signerIn(path)
+      assert.deepStrictEqual(yield* signer.prepareKeys(request), first.prepared)
+      assert.deepStrictEqual(
+        yield* signer.prepareKeys({ ...request, revoked: [{ id: 1, since: 0, reason: "lost" }] }),
+        first.prepared
+      )
+      // Its version was taken by another change: the same keys, another document.
+      const later = yield* signer.prepareKeys({ ...request, version: 3 })
+      assert.deepStrictEqual([later.log, later.clock], [first.prepared.log, first.prepared.clock])
+      assert.include(new TextDecoder().decode(later.document), "\nversion 3\n")
+    }))
+
+  it.effect("the prepared key is in use with the first checkpoint that asks for it, and the one before is gone", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const signer = yield* signerIn(path)
+      const { log } = yield* signer.keys(origin)
+      yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log })
+      const prepared = yield* signer.prepareKeys(request)
+      const old = fs.readFileSync(fileOf(path, ".keys"))
+      const grown = { origin, size: 7, root: root(7), proof: yield* proof(3, 7) }
+      // Refused by the state: nothing changes hands.
+      assert.instanceOf(yield* Effect.flip(signer.sign({ ...grown, proof: [], log: prepared.log })), SignerRefused)
+      assert.deepStrictEqual(fs.readFileSync(fileOf(path, ".keys")), old)
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [log])
+      yield* signer.adoptKeys(origin)
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [prepared.log])
+      const { immutable, served } = yield* signer.sign({ ...grown, log: prepared.log })
+      assert.deepStrictEqual(signedBy(immutable, log, prepared.log), [prepared.log])
+      assert.deepStrictEqual(signedBy(served, prepared.clock), [prepared.clock])
+      for (const asked of [log, parseable]) {
+        const refused = yield* Effect.flip(signer.sign({ ...grown, proof: [], log: asked }))
+        assert.instanceOf(refused, SignerRefused)
+        assert.match(refused.detail, /neither in use nor prepared/)
+      }
+      assert.isUndefined(fs.readdirSync(path).find((name) => name.endsWith(".next")))
+      assert.notDeepEqual(fs.readFileSync(fileOf(path, ".keys")), old)
+      assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+      assert.deepStrictEqual(signedBy(yield* signer.signDocument(origin, "a\n"), log, prepared.log), [prepared.log])
+    }))
+
+  it.effect("killed between its steps it goes on; a damaged file of prepared keys is unavailable", () =>
+    Effect.gen(function*() {
+      const path = yield* directory
+      const next = `${yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        yield* signer.prepareKeys(request)
+        return fileOf(path, ".next")
+      }))}`
+      const bytes = fs.readFileSync(next)
+      const prepared = yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        const prepared = yield* signer.prepareKeys(request)
+        yield* signer.sign({ origin, size: 3, root: root(3), proof: [], log: prepared.log })
+        return prepared
+      }))
+      // In use already, and the file that says they are prepared still there.
+      fs.writeFileSync(next, bytes)
+      yield* Effect.scoped(Effect.gen(function*() {
+        const signer = yield* signerIn(path)
+        assert.strictEqual((yield* signer.keys(origin)).log, prepared.log)
+        assert.isTrue(Option.isNone(yield* signer.preparedKeys(origin)))
+        assert.isFalse(fs.existsSync(next))
+      }))
+      for (const at of [3, 60, bytes.length - 100]) {
+        fs.writeFileSync(next, bytes)
+        flipByte(next, at)
+        const signer = yield* Effect.exit(
+          Effect.scoped(Effect.flatMap(signerIn(path), (signer) => signer.keys(origin)))
+        )
+        assert.isTrue(Exit.isFailure(signer), String(at))
+      }
+    }))
+})
+
+const parseable = `${origin}+00000000+AQ==`

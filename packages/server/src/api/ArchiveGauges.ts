@@ -28,6 +28,12 @@ const halted = gauge(
   "Ledgers for which signing stopped because tiles, SQL and signer disagree"
 )
 
+const openBundles = gauge("rainlogs_bundles_open", "Evidence bundles that wait or are being made, by state")
+const bundleAge = gauge(
+  "rainlogs_bundle_oldest_open_ms",
+  "How long the oldest open bundle was asked for ago, ms; 0 for none"
+)
+
 const sumOf = (progress: ReadonlyArray<SourceProgress> | null, part: (source: SourceProgress) => number): number =>
   progress === null ? Number.NaN : progress.reduce((sum, source) => sum + part(source), 0)
 
@@ -43,9 +49,10 @@ export const make = Effect.gen(function*() {
   const anchoring = yield* AnchorLoop
 
   return Effect.gen(function*() {
-    const [progress, status, ledgers] = yield* Effect.all([state.progress, state.zones, state.ledgers], {
-      concurrency: 3
-    })
+    const [progress, status, ledgers, bundles] = yield* Effect.all(
+      [state.progress, state.zones, state.ledgers, state.bundles],
+      { concurrency: 4 }
+    )
     for (const name of JobState.literals) {
       yield* Metric.update(
         Metric.withAttributes(windows, { state: name }),
@@ -62,6 +69,11 @@ export const make = Effect.gen(function*() {
     yield* Metric.update(unpublished, ledgers?.unpublishedEntries ?? Number.NaN)
     yield* Metric.update(ledgerLag, ledgers?.longestLagMs ?? Number.NaN)
     yield* Metric.update(halted, ledgers?.halted ?? Number.NaN)
+    for (const name of ["requested", "running"] as const) {
+      yield* Metric.update(Metric.withAttributes(openBundles, { state: name }), bundles?.[name] ?? Number.NaN)
+    }
+    const now = yield* Clock.currentTimeMillis
+    yield* Metric.update(bundleAge, bundles === null ? Number.NaN : Math.max(0, now - (bundles.oldest ?? now)))
     yield* anchoring.gauges
   })
 })

@@ -53,7 +53,22 @@ export const onSignerUnavailable = (error: SignerUnavailable): Effect.Effect<nev
     Effect.fail(keysUnavailable("The signer could not make or read the ledger's keys."))
   )
 
-const keysUnavailable = (detail: string): KeysUnavailable =>
+/** Handles `StorageError` of a file of a ledger. */
+export const onStorageError = (error: StorageError): Effect.Effect<never, StorageUnavailable> =>
+  Effect.andThen(
+    Effect.logError("the object store failed").pipe(
+      Effect.annotateLogs({ operation: error.operation, key: error.key, detail: error.detail })
+    ),
+    Effect.fail(
+      new StorageUnavailable({
+        detail: "The object store failed or is busy. Nothing was sent.",
+        remedy: "Try again in a few seconds. If it lasts, the operator's log says why."
+      })
+    )
+  )
+
+/** Keys could not be made, wrapped or read, for `detail` reasons. */
+export const keysUnavailable = (detail: string): KeysUnavailable =>
   new KeysUnavailable({ detail, remedy: "Try again. If it lasts, the log says which key is missing." })
 
 /** Handles every failure of `LedgerEvents.open`. */

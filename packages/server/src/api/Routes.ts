@@ -6,6 +6,7 @@ import { Layer } from "effect"
 import { HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Authorizers from "./Authorizers.ts"
+import * as BundlesHandlers from "./BundlesHandlers.ts"
 import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
 import * as ErasuresHandlers from "./ErasuresHandlers.ts"
@@ -14,6 +15,7 @@ import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
 import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
+import * as PublicLedger from "./PublicLedger.ts"
 import * as RequestValidation from "./RequestValidation.ts"
 import * as SystemHandlers from "./SystemHandlers.ts"
 import * as SystemState from "./SystemState.ts"
@@ -27,19 +29,21 @@ export const handlers = Layer.mergeAll(
   LogsHandlers.layer,
   HoldsHandlers.layer,
   ErasuresHandlers.layer,
-  PolicyHandlers.layer
+  PolicyHandlers.layer,
+  BundlesHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )
 
 /**
- * All routes: the API, `/openapi.json`, `/docs`, `/metrics`. Serve with `HttpRouter.serve(routes)`. Reads
- * `RAINLOGS_ARCHIVE_DOMAIN`.
+ * All routes: the API, `/openapi.json`, `/docs`, `/metrics`, and the public ledgers. Serve with
+ * `HttpRouter.serve(routes)`. Reads `RAINLOGS_ARCHIVE_DOMAIN` and `RAINLOGS_PUBLIC_LEDGER`.
  */
 export const routes = Layer.mergeAll(
   // No endpoint answers with a file, so the services for that may be the empty ones.
   HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(Layer.provide([handlers, HttpServer.layerServices])),
   Docs.layer,
   Metrics.layer.pipe(Layer.provide(SystemState.layer)),
+  PublicLedger.layer,
   ProblemResponses.layer
 )

@@ -5,6 +5,7 @@
 import type { LedgerHealth } from "@rainlogs/core/api/SystemApi"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { type SourceProgress, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { BundleStore, type OpenBundles } from "@rainlogs/core/bundle/BundleStore"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { Publisher } from "@rainlogs/core/ledger/Publisher"
 import { Clock, Context, type Duration, Effect, Fiber, Layer } from "effect"
@@ -27,6 +28,8 @@ export class SystemState extends Context.Service<SystemState, {
   readonly ledgers: Effect.Effect<LedgerHealth | null>
   /** How far every source is; read at most every ten seconds. */
   readonly progress: Effect.Effect<ReadonlyArray<SourceProgress> | null>
+  /** Bundles that wait or are being made; read at most every ten seconds. */
+  readonly bundles: Effect.Effect<OpenBundles | null>
 }>()("@rainlogs/server/SystemState") {}
 
 /** Runs `work` within the deadline; null if it fails, with a line in the log that names `what` cannot be read. */
@@ -53,6 +56,7 @@ const make = Effect.gen(function*() {
   const windows = yield* WindowLedger
   const ledgerStore = yield* LedgerStore
   const publisher = yield* Publisher
+  const bundles = yield* BundleStore
 
   const readZones = Effect.gen(function*() {
     const before = yield* Clock.currentTimeMillis
@@ -76,7 +80,8 @@ const make = Effect.gen(function*() {
   return SystemState.of({
     zones: yield* sharedFor("1 second", orNull("the zones' status", readZones)),
     ledgers: yield* sharedFor("10 seconds", orNull("the ledgers' status", readLedgers)),
-    progress: yield* sharedFor("10 seconds", orNull("the sources' progress", windows.progress(null)))
+    progress: yield* sharedFor("10 seconds", orNull("the sources' progress", windows.progress(null))),
+    bundles: yield* sharedFor("10 seconds", orNull("the bundles", bundles.open))
   })
 })
 

@@ -6,23 +6,15 @@ import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, type CustomerId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { SourceName } from "@rainlogs/core/domain/Source"
-import type { Window } from "@rainlogs/core/domain/Window"
 import { BlockReason } from "@rainlogs/core/domain/Zone"
 import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
 import { CustomerRecords, type RestoredEntry } from "@rainlogs/core/recovery/CustomerRecords"
-import type { ObjectEntry } from "@rainlogs/verify/Entry"
 import * as Hex from "@rainlogs/verify/Hex"
-import { leafHash } from "@rainlogs/verify/Merkle"
-import { sha256 } from "@rainlogs/verify/node/NativeSha256"
-import { Array as Arr, Effect, Layer, Schema, Stream } from "effect"
+import { Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { inCustomer } from "./CustomerTransaction.ts"
-import { restoreLifecycle } from "./RestoreLifecycle.ts"
+import { restoreEntries } from "./RestoredEntriesSql.ts"
 import { decodeRows, SafeInteger } from "./Row.ts"
-import { insertPlanned } from "./Timeline.ts"
-
-/** Entries that are written at once. */
-const pageSize = 500
 
 const CustomerRow = Schema.Struct({ name: Schema.NonEmptyString, origin: Origin, createdAt: SafeInteger })
 const KeyRow = Schema.Struct({
@@ -49,7 +41,6 @@ const SourceRow = Schema.Struct({
   startsAt: SafeInteger,
   windowMs: SafeInteger
 })
-const HoleRow = Schema.Struct({ from: SafeInteger, to: SafeInteger })
 
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
@@ -144,147 +135,10 @@ const make = Effect.gen(function*() {
     now: number
   ) {
     const context = yield* Effect.context<R>()
-    const customer = record.id
-    const sources = record.zones.flatMap((zone) =>
-      zone.sources.map((source) => ({ ...source, zone: zone.id, customer, origin: record.origin }))
+    yield* Effect.andThen(insertRecord(record), restoreEntries(sql, record, entries, now)).pipe(
+      Effect.provideContext(context),
+      inCustomer(sql, "CustomerRecords.restore", record.id)
     )
-    const sourceOf = (chain: string, name: string) => {
-      const source = sources.find((candidate) => candidate.zone === chain && candidate.name === name)
-      return source === undefined
-        ? Effect.fail(
-          new DatabaseError({
-            operation: "CustomerRecords.restore",
-            detail: `rejected: the catalog has no source ${name} of zone ${chain}, which the ledger has entries of`
-          })
-        )
-        : Effect.succeed(source)
-    }
-
-    const insertEntries = (page: Arr.NonEmptyReadonlyArray<RestoredEntry>) =>
-      sql`INSERT INTO ledger_entries ${
-        sql.insert(Arr.map(page, ({ bytes, entry, leaf }) => ({
-          customer_id: customer,
-          leaf_index: leaf,
-          origin: entry.origin,
-          chain: entry.chain,
-          seq: entry.seq,
-          kind: entry.kind,
-          job_id: entry.job,
-          prev: Hex.decode(entry.prev, 32),
-          object: Hex.decode(entry.object, 32),
-          hash: Hex.decode(entry.hash, 32),
-          size: entry.size,
-          time_ms: entry.time,
-          entry: bytes,
-          leaf_hash: leafHash(bytes, sha256)
-        })))
-      }`
-
-    const insertTile = (source: (typeof sources)[number], job: string, window: Window) =>
-      sql`INSERT INTO windows ${
-        sql.insert({
-          customer_id: customer,
-          source_id: source.id,
-          from_ms: window.from,
-          to_ms: window.to,
-          job_id: job,
-          follows: window.from === source.startsAt ? null : window.from
-        })
-      }`
-
-    // The states a window goes through, as the worker took it.
-    const insertWindow = Effect.fnUntraced(function*(entry: ObjectEntry) {
-      const source = yield* sourceOf(entry.chain, entry.source)
-      const { from, to } = entry.window
-      yield* sql`INSERT INTO log_jobs ${
-        sql.insert({
-          customer_id: customer,
-          id: entry.job,
-          zone_id: source.zone,
-          source_id: source.id,
-          from_ms: from,
-          to_ms: to,
-          state: "planned",
-          created_ms: entry.time,
-          updated_ms: entry.time
-        })
-      }`
-      yield* insertTile(source, entry.job, entry.window)
-      yield* sql`
-        UPDATE log_jobs SET state = 'leased', fence = fence + 1, attempts = attempts + 1, lease_owner = 'rebuild',
-          lease_until_ms = ${entry.time}, updated_ms = ${entry.time}
-        WHERE customer_id = ${customer} AND id = ${entry.job}`
-      yield* sql`
-        UPDATE log_jobs SET state = 'committed', lease_owner = NULL, lease_until_ms = NULL, ${
-        sql.update({
-          object_key: entry.key,
-          object_sha256: Hex.decode(entry.object, 32),
-          object_size: entry.size,
-          codec: entry.codec,
-          encryption: entry.encryption,
-          dek: entry.dek,
-          records: entry.records,
-          plain_size: entry.plainSize,
-          fidelity: entry.fidelity,
-          params_sha256: entry.params === null ? null : Hex.decode(entry.params, 32),
-          records_root: entry.recordsRoot === null ? null : Hex.decode(entry.recordsRoot, 32)
-        })
-      } WHERE customer_id = ${customer} AND id = ${entry.job}`
-    })
-
-    const insertGap = Effect.fnUntraced(function*({ entry, gap }: RestoredEntry) {
-      if (gap === null) return
-      const source = yield* sourceOf(gap.chain, gap.source)
-      yield* sql`INSERT INTO log_jobs ${
-        sql.insert({
-          customer_id: customer,
-          id: entry.job,
-          zone_id: source.zone,
-          source_id: source.id,
-          from_ms: gap.from,
-          to_ms: gap.to,
-          state: "gap",
-          gap_reason: gap.reason,
-          gap_detected_ms: gap.detected,
-          gap_document_sha256: Hex.decode(entry.object, 32),
-          created_ms: entry.time,
-          updated_ms: entry.time
-        })
-      }`
-      yield* insertTile(source, entry.job, gap)
-    })
-
-    // Windows that were planned and not collected have no entry: they are planned again.
-    const fillHoles = Effect.fnUntraced(function*(source: (typeof sources)[number]) {
-      const holes = yield* decodeRows(HoleRow)(sql`
-        SELECT from_ms AS "from", to_ms AS "to" FROM (
-          SELECT coalesce(lag(to_ms::bigint) OVER (ORDER BY from_ms), ${source.startsAt}::bigint) AS from_ms,
-            from_ms::bigint AS to_ms
-          FROM windows WHERE customer_id = ${customer} AND source_id = ${source.id}
-        ) tiles WHERE from_ms < to_ms`)
-      for (const { from, to } of holes) {
-        const windows: Array<Window> = []
-        for (let at = from; at < to; at += source.windowMs) {
-          windows.push({ from: at, to: Math.min(to, at + source.windowMs) })
-        }
-        yield* insertPlanned(sql, source, source.startsAt, windows, now)
-      }
-    })
-
-    const addPage = Effect.fnUntraced(function*(page: Arr.NonEmptyReadonlyArray<RestoredEntry>) {
-      yield* insertEntries(page)
-      for (const item of page) {
-        if (item.entry.kind === "object") yield* insertWindow(item.entry)
-        else if (item.lifecycle !== null) yield* restoreLifecycle(sql, customer, item.entry, item.lifecycle)
-        else yield* insertGap(item)
-      }
-    })
-
-    yield* Effect.gen(function*() {
-      yield* insertRecord(record)
-      yield* entries.pipe(Stream.grouped(pageSize), Stream.runForEach(addPage))
-      yield* Effect.forEach(sources, fillHoles, { discard: true })
-    }).pipe(Effect.provideContext(context), inCustomer(sql, "CustomerRecords.restore", customer))
   })
 
   return CustomerRecords.of({ read, restore })

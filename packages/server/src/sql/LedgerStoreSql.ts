@@ -33,7 +33,12 @@ const SnapshotRow = Schema.Struct({
   hash: Schema.String
 })
 
-const EventRow = Schema.Struct({ documentSha256: Schema.String, time: SafeInteger, seq: SafeInteger })
+const EventRow = Schema.Struct({
+  documentSha256: Schema.String,
+  time: SafeInteger,
+  seq: SafeInteger,
+  leafIndex: SafeInteger
+})
 
 /** All chains end in a `control` entry or in one of a zone; each end is one index probe. */
 const readSnapshot = Effect.fnUntraced(function*(sql: SqlClient.SqlClient, { customer }: LedgerOf) {
@@ -110,7 +115,8 @@ const make = Effect.gen(function*() {
 
   const lastEvent = (ledger: LedgerOf, kind: EventDraft["kind"]) =>
     decodeRows(EventRow)(sql`
-      SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq FROM ledger_entries
+      SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq, leaf_index AS "leafIndex"
+      FROM ledger_entries
       WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} ORDER BY seq DESC LIMIT 1`).pipe(
       Effect.map((rows) => Option.fromNullishOr(rows[0])),
       inCustomer(sql, "LedgerStore.lastEvent", ledger.customer)
@@ -119,7 +125,8 @@ const make = Effect.gen(function*() {
   const events = (ledger: LedgerOf, kind: EventDraft["kind"]) =>
     Stream.paginate(Number.MAX_SAFE_INTEGER, (before) =>
       decodeRows(EventRow)(sql`
-        SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq FROM ledger_entries
+        SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq, leaf_index AS "leafIndex"
+      FROM ledger_entries
         WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} AND seq < ${before}
         ORDER BY seq DESC LIMIT ${eventPageSize}`).pipe(
         inCustomer(sql, "LedgerStore.events", ledger.customer),

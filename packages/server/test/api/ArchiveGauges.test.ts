@@ -51,7 +51,14 @@ layer(SystemState.layer.pipe(Layer.provideMerge(MemoryPorts.layer)))("the gauges
       state.database = "down"
       yield* TestClock.adjust("10 seconds")
       yield* refresh
-      for (const name of ["rainlogs_collection_lag_ms", "rainlogs_ledger_lag_ms", "rainlogs_records"]) {
+      for (
+        const name of [
+          "rainlogs_collection_lag_ms",
+          "rainlogs_ledger_lag_ms",
+          "rainlogs_records",
+          "rainlogs_bundle_oldest_open_ms"
+        ]
+      ) {
         assert.isNaN(yield* valueOf(name), name)
       }
 
@@ -60,5 +67,6 @@ layer(SystemState.layer.pipe(Layer.provideMerge(MemoryPorts.layer)))("the gauges
       yield* TestClock.adjust("10 seconds")
       yield* refresh
       assert.strictEqual(yield* valueOf("rainlogs_collection_lag_ms"), 20_000)
+      assert.strictEqual(yield* valueOf("rainlogs_bundle_oldest_open_ms"), 20_000)
     }))
 })

@@ -10,7 +10,7 @@ import { adminToken } from "./MemoryPorts.ts"
 
 /** A client that presents `credential` to every endpoint. */
 export const client = (credential: string) =>
-  HttpApiTest.groups(Api, ["system", "customers", "zones", "logs"]).pipe(
+  HttpApiTest.groups(Api, ["system", "customers", "zones", "logs", "bundles"]).pipe(
     Effect.provide(Layer.mergeAll(
       HttpApiMiddleware.layerClient(
         CustomerAuthorization,

@@ -9,6 +9,8 @@ import { Opener } from "@rainlogs/core/archive/Opener"
 import { OpenError } from "@rainlogs/core/archive/OpenError"
 import { Planner } from "@rainlogs/core/archive/Planner"
 import { DatabaseError, type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
+import { BundleStore } from "@rainlogs/core/bundle/BundleStore"
 import type { Customer } from "@rainlogs/core/domain/Customer"
 import type { CustomerId, JobId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { SourceId } from "@rainlogs/core/domain/Identifier"
@@ -28,6 +30,7 @@ import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
+import { ObjectStore } from "@rainlogs/core/storage/ObjectStore"
 import { Context, Effect, Layer, Option, Redacted, Stream } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
 
@@ -261,6 +264,14 @@ const anchorLoop = Layer.effect(
   Effect.map(MemoryState, (state) => AnchorLoop.of({ status: Effect.sync(() => state.anchoring), gauges: Effect.void }))
 )
 
+const bundleStore = Layer.unwrap(Effect.map(MemoryState, (state) =>
+  Layer.mock(BundleStore, {
+    bundle: () => Effect.succeed(Option.none()),
+    bundles: () => Effect.succeed([]),
+    remove: () => Effect.succeed(false),
+    open: query(state, "open", () => ({ requested: 2, running: 1, oldest: state.oldestUncommitted }))
+  })))
+
 /** The operator's token of these tests. */
 export const adminToken = "operator-token-of-the-tests-0123456789"
 
@@ -282,6 +293,10 @@ export const layer = Layer.mergeAll(
   Layer.mock(LegalHolds, {}),
   Layer.mock(PolicyChanges, {}),
   Layer.mock(Retention, {}),
+  // Asked only where ledgers are public; a test of that brings its own.
+  Layer.mock(ObjectStore, {}),
+  bundleStore,
+  Layer.mock(BundleFiles, {}),
   JobQueue.layerMemory,
   CircuitBreaker.layer,
   AdminToken.layer(Redacted.make(adminToken))

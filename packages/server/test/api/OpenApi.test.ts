@@ -20,6 +20,10 @@ describe("the OpenAPI document", () => {
 
   it("has every endpoint, each with a summary and a description", () => {
     assert.deepStrictEqual(operations.map(({ name }) => name).sort(), [
+      "delete /api/v1/bundles/{id}",
+      "get /api/v1/bundles",
+      "get /api/v1/bundles/{id}",
+      "get /api/v1/bundles/{id}/content",
       "get /api/v1/erasures",
       "get /api/v1/erasures/retention/due",
       "get /api/v1/erasures/{id}",
@@ -31,6 +35,7 @@ describe("the OpenAPI document", () => {
       "get /api/v1/zones/{id}",
       "get /api/v1/zones/{id}/logs",
       "get /health",
+      "post /api/v1/bundles",
       "post /api/v1/erasures",
       "post /api/v1/erasures/drafts",
       "post /api/v1/erasures/retention/run",

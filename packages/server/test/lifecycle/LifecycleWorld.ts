@@ -9,6 +9,7 @@ import { Opener } from "@rainlogs/core/archive/Opener"
 import { Planner } from "@rainlogs/core/archive/Planner"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
@@ -23,6 +24,7 @@ import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import { ObjectStore, type StorageError } from "@rainlogs/core/storage/ObjectStore"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
+import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
@@ -96,6 +98,7 @@ const faultyStore = Layer.effect(
 
 const files = Layer.unwrap(Effect.map(World, ({ directory }) =>
   Layer.mergeAll(
+    BundleFiles.layer(join(directory, "bundles")),
     SignerLocal.layer({ directory: join(directory, "signer") }),
     Sealer.layer({ spool: join(directory, "spool") })
   )))
@@ -105,6 +108,7 @@ const ports = Planner.layer().pipe(
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer())),
   Layer.provideMerge(files),
   Layer.provideMerge(Layer.mergeAll(
+    BundleStoreSql.layer,
     CustomerStoreSql.layer,
     ErasureStoreSql.layer,
     HoldStoreSql.layer,

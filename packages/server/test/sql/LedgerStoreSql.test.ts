@@ -168,7 +168,7 @@ describe("LedgerStoreSql", { timeout: 60_000 }, () => {
         yield* store.append(ledger, eventFor(ledger.origin, "p", "policy"), start + 2)
         assert.deepStrictEqual(
           yield* store.lastEvent(ledger, "heartbeat"),
-          Option.some({ documentSha256: digest("h2"), time: start + 1, seq: 1 })
+          Option.some({ documentSha256: digest("h2"), time: start + 1, seq: 1, leafIndex: 1 })
         )
       }))
 

@@ -2,6 +2,7 @@
  * Isolation of customers with the WHERE forgotten, and what the roles may do.
  */
 import { assert, describe, layer } from "@effect/vitest"
+import type { Source } from "@rainlogs/core/domain/Source"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { randomUUID } from "node:crypto"
@@ -11,6 +12,21 @@ import { withCustomer } from "../../src/database/Tenant.ts"
 import * as TestDatabase from "../TestDatabase.ts"
 import { attack, end, insertEntry, insertJob, insertTile, makeHeldTimeline, makeTimeline, refusal } from "./attack.ts"
 import { Live, live, makeCustomer, start, step } from "./fixtures.ts"
+
+/** A requested bundle of `owner` for the zone of `source`. */
+const insertBundle = (sql: SqlClient.SqlClient, owner: Source, source: Source) =>
+  sql`INSERT INTO bundle_jobs ${
+    sql.insert({
+      customer_id: owner.customer,
+      id: randomUUID(),
+      zone_id: source.zone,
+      from_ms: start,
+      to_ms: end,
+      disclose: false,
+      created_ms: start,
+      updated_ms: start
+    })
+  }`
 
 describe("the schema", { timeout: 60_000 }, () => {
   layer(Live, live)((it) => {
@@ -26,7 +42,8 @@ describe("the schema", { timeout: 60_000 }, () => {
         "ledger_entries",
         "holds",
         "hold_scopes",
-        "erasures"
+        "erasures",
+        "bundle_jobs"
       ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
@@ -46,6 +63,9 @@ describe("the schema", { timeout: 60_000 }, () => {
           const sql = yield* SqlClient.SqlClient
           const mine = yield* makeHeldTimeline
           const theirs = yield* makeHeldTimeline
+          for (const source of [mine, theirs]) {
+            yield* insertBundle(sql, source, source).pipe(withCustomer(source.customer))
+          }
           for (const table of [...tables, "source_timelines", "source_progress"]) {
             const owner = table === "customers" ? "id" : "customer_id"
             const seen = yield* sql<{ owner: string }>`SELECT DISTINCT ${sql(owner)} AS owner FROM ${sql(table)}`.pipe(
@@ -56,6 +76,8 @@ describe("the schema", { timeout: 60_000 }, () => {
           }
           yield* sql`UPDATE sources SET window_ms = 1`.pipe(withCustomer(mine.customer))
           yield* sql`UPDATE zones SET name = 'taken'`.pipe(withCustomer(mine.customer))
+          yield* sql`DELETE FROM bundle_jobs`.pipe(withCustomer(mine.customer))
+          assert.lengthOf(yield* sql`SELECT FROM bundle_jobs`.pipe(withCustomer(theirs.customer)), 1)
           const untouched = yield* sql<{ window_ms: bigint; name: string }>`
             SELECT s.window_ms, z.name FROM sources s JOIN zones z ON z.id = s.zone_id`.pipe(
             withCustomer(theirs.customer)
@@ -74,6 +96,7 @@ describe("the schema", { timeout: 60_000 }, () => {
               (sql: SqlClient.SqlClient) => [insertJob(sql, forged, randomUUID(), end, end + 1)],
               (sql: SqlClient.SqlClient) => [insertTile(sql, forged, randomUUID(), end, end + 1, end)],
               (sql: SqlClient.SqlClient) => [insertEntry(sql, forged, {})],
+              (sql: SqlClient.SqlClient) => [insertBundle(sql, theirs, theirs)],
               (sql: SqlClient.SqlClient) => [
                 sql`INSERT INTO customers ${
                   sql.insert({ id: other.id, name: "x", origin: `a.example/t/${other.id}`, created_ms: start })
@@ -162,6 +185,8 @@ describe("the schema", { timeout: 60_000 }, () => {
               const statement of [
                 "SELECT token_sealed FROM zones",
                 "SELECT object_key FROM log_jobs",
+                "SELECT file_sha256 FROM bundle_jobs",
+                "UPDATE bundle_jobs SET updated_ms = 1",
                 "SELECT * FROM ledger_entries",
                 "UPDATE log_jobs SET updated_ms = 1",
                 "DELETE FROM windows"

@@ -16,13 +16,19 @@ import { Effect, Layer, Option, Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { createHash, randomBytes, randomUUID } from "node:crypto"
 import { withCustomer } from "../../src/database/Tenant.ts"
+import * as BundleStoreSql from "../../src/sql/BundleStoreSql.ts"
 import * as CustomerStoreSql from "../../src/sql/CustomerStoreSql.ts"
 import * as LedgerStoreSql from "../../src/sql/LedgerStoreSql.ts"
 import * as WindowLedgerSql from "../../src/sql/WindowLedgerSql.ts"
 import * as TestDatabase from "../TestDatabase.ts"
 
-/** The three adapters on an empty database. */
-export const Live = Layer.mergeAll(CustomerStoreSql.layer, LedgerStoreSql.layer, WindowLedgerSql.layer).pipe(
+/** The adapters on an empty database. */
+export const Live = Layer.mergeAll(
+  BundleStoreSql.layer,
+  CustomerStoreSql.layer,
+  LedgerStoreSql.layer,
+  WindowLedgerSql.layer
+).pipe(
   Layer.provideMerge(TestDatabase.layer)
 )
 

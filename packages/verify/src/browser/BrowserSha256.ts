@@ -28,7 +28,7 @@ export const newHash = (): IncrementalSha256 => {
     },
     digest: async () =>
       streaming === null
-        ? new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(Bytes.concat(...parts))))
+        ? new Uint8Array(await crypto.subtle.digest("SHA-256", Bytes.concat(...parts)))
         : streaming.digest()
   }
 }

@@ -5,7 +5,6 @@
 import { openBundle } from "../bundle/OpenBundle.ts"
 import { malformedBundle, verifyOpenBundle } from "../bundle/VerifyBundle.ts"
 import { MalformedBundleError } from "../bundle/ZipFormat.ts"
-import { nextStep } from "../NextStep.ts"
 import { exitCode, questions, type Report } from "../Report.ts"
 import { formatBytes } from "../ReportText.ts"
 import { type Certificate, parsePem } from "../timestamp/Certificate.ts"
@@ -14,6 +13,7 @@ import { verifyArchive, type VerifyOptions } from "../VerifyArchive.ts"
 import { newHash } from "./BrowserSha256.ts"
 import { directoryReader, fileSource } from "./FileSource.ts"
 import { wordsFor } from "./Words.ts"
+import { objectBytesOf, shareDone } from "./Work.ts"
 
 const words = wordsFor(navigator.language)
 const find = <Kind extends HTMLElement>(id: string, kind: new() => Kind): Kind => {
@@ -32,7 +32,9 @@ const verify = find("verify", HTMLButtonElement)
 const save = find("save", HTMLButtonElement)
 const bar = find("bar", HTMLProgressElement)
 
-let chosen: { readonly name: string; readonly run: (options: VerifyOptions) => Promise<Report> } | null = null
+/** `onTotal` is told the bytes of all objects before the first is read. */
+type Run = (options: VerifyOptions, onTotal: (objectBytes: number) => void) => Promise<Report>
+let chosen: { readonly name: string; readonly run: Run } | null = null
 let latest: Report | null = null
 
 const add = (parent: HTMLElement, kind: string, text: string, style = ""): HTMLElement => {
@@ -46,9 +48,11 @@ const add = (parent: HTMLElement, kind: string, text: string, style = ""): HTMLE
 const chooseBundle = (file: File): void => {
   chosen = {
     name: file.name,
-    run: async (options) => {
+    run: async (options, onTotal) => {
       try {
-        return await verifyOpenBundle(await openBundle(fileSource(file), newHash), options)
+        const opened = await openBundle(fileSource(file), newHash)
+        onTotal(await objectBytesOf(opened.reader))
+        return await verifyOpenBundle(opened, options)
       } catch (error) {
         if (error instanceof MalformedBundleError) return malformedBundle(options.keys, error)
         throw error
@@ -62,15 +66,22 @@ const chooseDirectory = (files: FileList): void => {
   const [first] = files
   if (first === undefined) return
   const name = first.webkitRelativePath.split("/")[0] ?? ""
-  chosen = { name, run: (options) => verifyArchive(directoryReader(files), options) }
-  status.textContent = `${name}, ${files.length}`
+  chosen = {
+    name,
+    run: async (options, onTotal) => {
+      const reader = directoryReader(files)
+      onTotal(await objectBytesOf(reader))
+      return verifyArchive(reader, options)
+    }
+  }
+  status.textContent = `${name}, ${files.length} ${words.files}`
 }
 
 const time = (ms: number): string => new Date(Math.min(ms, 8.64e15)).toISOString().replace(".000Z", "Z")
 
 const show = (report: Report): void => {
   result.replaceChildren()
-  add(result, "p", `${report.origin}, ${report.size} entries`, "origin")
+  add(result, "p", `${report.origin}, ${report.size} ${words.entries}`, "origin")
   const table = add(result, "dl", "")
   for (const question of questions) {
     add(table, "dt", words.questions[question])
@@ -93,7 +104,7 @@ const show = (report: Report): void => {
     ) {
       if (line !== undefined) add(item, "code", line)
     }
-    const step = severity === "notice" ? null : nextStep(code)
+    const step = severity === "notice" ? null : words.step(code)
     if (step !== null) add(item, "em", `${words.next}: ${step}`)
   }
   if (report.coverage.length > 0) add(result, "h2", words.coverage)
@@ -101,7 +112,8 @@ const show = (report: Report): void => {
     add(
       result,
       "p",
-      `${source} ${chain}: ${time(from)} – ${time(to)}, ${windows} windows, ${records} records, ${gaps.length} gaps`
+      `${source} ${chain}: ${time(from)} – ${time(to)}, ${windows} ${words.windows}, ${records} ${words.records}, ` +
+        `${gaps.length} ${words.gaps}`
     )
   }
 }
@@ -118,33 +130,44 @@ const optionsOf = (): VerifyOptions | null => {
   return { keys: lines.map(parseVerifierKey), timestampRoots }
 }
 
+// What an earlier run said must not be taken for this one's.
+const forget = (): void => {
+  latest = null
+  save.hidden = true
+  bar.value = 0
+  result.replaceChildren()
+  delete document.body.dataset["exit"]
+  delete document.body.dataset["bytesPerSecond"]
+}
+
 const run = async (): Promise<void> => {
+  forget()
   if (chosen === null) {
     status.textContent = words.needFile
     return
   }
   verify.disabled = true
-  result.replaceChildren()
   const began = performance.now()
   let painted = began
   try {
     const options = optionsOf()
     if (options === null) return
     bar.hidden = false
+    let totalObjectBytes = 0
     const report = await chosen.run({
       ...options,
       onProgress: ({ entries, objectBytes, totalEntries }) => {
         const now = performance.now()
         if (now - painted < 100) return
         painted = now
-        bar.value = totalEntries === 0 ? 0 : entries / totalEntries
+        bar.value = shareDone({ entries, totalEntries, objectBytes, totalObjectBytes })
         const seconds = (now - began) / 1000
         const rest = bar.value > 0 ? `, ${Math.ceil(seconds / bar.value - seconds)} s` : ""
-        status.textContent = `${words.working}: ${entries}/${totalEntries}, ${
-          formatBytes(Math.round(objectBytes / seconds))
-        }/s${rest}`
+        status.textContent = `${words.working}: ${entries}/${totalEntries} ${words.entries}, ` +
+          `${formatBytes(objectBytes)}/${formatBytes(totalObjectBytes)}, ` +
+          `${formatBytes(Math.round(objectBytes / seconds))}/s${rest}`
       }
-    })
+    }, (objectBytes) => (totalObjectBytes = objectBytes))
     latest = report
     const seconds = (performance.now() - began) / 1000
     const speed = formatBytes(Math.round(report.counts.objectBytes / seconds))
@@ -202,4 +225,4 @@ save.addEventListener("click", () => {
   link.click()
   URL.revokeObjectURL(link.href)
 })
-document.documentElement.lang = navigator.language
+document.documentElement.lang = words.language

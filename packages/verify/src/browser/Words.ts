@@ -1,9 +1,13 @@
 /**
  * The page's words, in English and Italian.
  */
+import { nextStep } from "../NextStep.ts"
+import { italianSteps } from "./NextStepItalian.ts"
 
 /** The words of one language. */
 export interface Words {
+  /** As BCP 47 names it. */
+  readonly language: "en" | "it"
   readonly title: string
   readonly intro: string
   readonly drop: string
@@ -21,10 +25,19 @@ export interface Words {
   readonly needKey: string
   readonly needFile: string
   readonly failed: string
+  readonly entries: string
+  readonly windows: string
+  readonly records: string
+  readonly gaps: string
+  /** Files of a directory. */
+  readonly files: string
+  /** What to do about a finding of this code; null where there is nothing to do. */
+  readonly step: (code: string) => string | null
   readonly questions: Readonly<Record<"integrity" | "completeness" | "anchoring" | "erasures", string>>
 }
 
 const english: Words = {
+  language: "en",
   title: "Verify a log archive",
   intro:
     "Nothing leaves this page: it has no network. Drop an evidence bundle, paste the key you were given from elsewhere.",
@@ -43,6 +56,12 @@ const english: Words = {
   needKey: "Paste the log's verifier key first; the bundle cannot vouch for itself.",
   needFile: "Choose a bundle or an archive directory first.",
   failed: "Could not be read to the end; nothing was concluded",
+  entries: "entries",
+  windows: "windows",
+  records: "records",
+  gaps: "gaps",
+  files: "files",
+  step: nextStep,
   questions: {
     integrity: "Integrity: is it what was archived?",
     completeness: "Completeness: is every minute accounted for?",
@@ -52,6 +71,7 @@ const english: Words = {
 }
 
 const italian: Words = {
+  language: "it",
   title: "Verifica un archivio di log",
   intro:
     "Nulla lascia questa pagina: non usa la rete. Trascina un fascicolo di prova e incolla la chiave ricevuta per altra via.",
@@ -70,6 +90,12 @@ const italian: Words = {
   needKey: "Prima incolla la chiave del registro: il fascicolo non può garantire per sé stesso.",
   needFile: "Prima scegli un fascicolo o la cartella di un archivio.",
   failed: "Non è stato possibile leggere fino in fondo; nessuna conclusione",
+  entries: "voci",
+  windows: "finestre",
+  records: "righe di log",
+  gaps: "lacune",
+  files: "file",
+  step: (code) => italianSteps[code] ?? nextStep(code),
   questions: {
     integrity: "Integrità: è ciò che fu archiviato?",
     completeness: "Completezza: ogni minuto è giustificato?",

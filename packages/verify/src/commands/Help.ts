@@ -14,7 +14,9 @@ Usage
   rainlogs-verify watch ARCHIVE --key VKEY --state FILE
                                                    pin every checkpoint; alarm when a later one does not extend it
 
-  ARCHIVE                a directory that holds "logs" and "integrity", or an evidence bundle (ZIP)
+  ARCHIVE                a directory that holds "logs" and "integrity", an evidence bundle (ZIP), or the http(s):// URL
+                         of a live ledger. A ledger comes without its objects: INTEGRITY is then INCONCLUSIVE at best,
+                         and the report says how many objects were not looked at
 
 What to trust
   --key VKEY             a verifier key, <name>+<id>+<base64>, obtained from somewhere else than the archive. The log's
@@ -53,5 +55,8 @@ Examples
   rainlogs-verify ./archive --key "$VKEY" --only integrity,completeness && echo proven
   rainlogs-verify ./archive --key "$VKEY" --json | jq '.findings[] | select(.severity == "fail")'
   rainlogs-verify evidence.zip --key "$VKEY" --tsa-root tsa-root.pem
+  rainlogs-verify https://archive.example.eu/ledger/6f1c1e0e-3b1a-4c37-8a55-0d5b7e9a2f10 --key "$VKEY"
   rainlogs-verify compare ./archive /mnt/copy --key "$VKEY" --out equivocation.txt
+  rainlogs-verify compare ./archive https://archive.example.eu/ledger/6f1c1e0e-… --key "$VKEY"
+  rainlogs-verify watch https://archive.example.eu/ledger/6f1c1e0e-… --key "$VKEY" --state pin --max-age 2h
 `

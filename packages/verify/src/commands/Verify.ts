@@ -13,7 +13,7 @@ import { verifyArchive, type VerifyOptions } from "../VerifyArchive.ts"
 import { type CommandOutput, type ExitCode, progressLine, UsageError } from "./CommandLine.ts"
 import { type OpenedArchive, withArchive } from "./OpenArchive.ts"
 import { readTrust, trustOptions } from "./Trust.ts"
-import { progressText } from "./VerifyProgressText.ts"
+import { downloadText, progressText } from "./VerifyProgressText.ts"
 
 const parseOnly = (text: string | undefined): ReadonlyArray<Question> => {
   if (text === undefined) return questions
@@ -54,7 +54,7 @@ const firstUse = async (opened: OpenedArchive, trust: VerifyOptions): Promise<Ve
 export const verifyCommand = async (argv: ReadonlyArray<string>, output: CommandOutput): Promise<ExitCode> => {
   const { positionals, values } = parse(argv)
   const [target, ...more] = positionals
-  if (target === undefined || target === "") throw new UsageError("name the archive directory or bundle to verify")
+  if (target === undefined || target === "") throw new UsageError("name the archive directory, bundle or URL to verify")
   if (more.length > 0) throw new UsageError(`one archive at a time, not also ${more.join(" ")}`)
   const only = parseOnly(values.only)
   let trust = await readTrust(values)
@@ -78,7 +78,7 @@ export const verifyCommand = async (argv: ReadonlyArray<string>, output: Command
     })
     await opened.finish()
     return verified
-  })
+  }, (state) => progress.show(() => downloadText(state, performance.now() - began)))
   const report = await run.catch((error: unknown) => {
     if (!(error instanceof MalformedBundleError)) throw error
     return malformedBundle(trust.keys, error)

@@ -10,6 +10,8 @@ import { type ArchiveFiles, memoryReader } from "./MemoryReader.ts"
 export interface Outcome {
   readonly codes: ReadonlySet<string>
   readonly exit: 0 | 1 | 2 | 3
+  /** The findings themselves, where there is a report. */
+  readonly findings?: ReadonlyArray<Finding>
 }
 
 /** One attempt at a case; `name` tells several attempts of one case apart. */
@@ -44,7 +46,8 @@ export interface TamperCase {
 /** Verifies files in memory, with the given options over those the valid archive passes with. */
 export const judge = async (files: ArchiveFiles, options: VerifyOptions): Promise<Outcome> => {
   const report = await verifyArchive(memoryReader(files), options)
-  return { codes: new Set(report.findings.map((finding: Finding) => finding.code)), exit: exitCode(report) }
+  const { findings } = report
+  return { codes: new Set(findings.map(({ code }) => code)), exit: exitCode(report), findings }
 }
 
 /** An attempt on the files of an archive, which `change` changes in place. */

@@ -14,7 +14,7 @@ import { headKey, rootOf } from "./EvidenceArchive.ts"
 import { type AuthorityOptions, OpensslTimestampAuthority } from "./OpensslTimestampAuthority.ts"
 import { type Attempt, judge, type TamperCase } from "./TamperCase.ts"
 
-// Certificates begin to be valid when they are made, so these archives end now.
+// Certificates begin to be valid when they are made, so these archives are made after them, and end now.
 interface Recent {
   readonly builder: ArchiveBuilder
   /** Size of the published head that is stamped. */
@@ -111,7 +111,7 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     exit: 0,
     attempts: () => [
       attempt("", (authority) => {
-        const [recent, tsa] = [recentArchive(), authority()]
+        const [tsa, recent] = [authority(), recentArchive()]
         return { recent: keep(recent, tsa.stamp(head(recent))), options: { timestampRoots: roots(tsa) } }
       })
     ]
@@ -124,7 +124,7 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     exit: 1,
     attempts: () => [
       attempt("", (authority) => {
-        const [recent, tsa] = [recentArchive(), authority()]
+        const [tsa, recent] = [authority(), recentArchive()]
         const other = recent.builder.sign(recent.size - 1).immutable
         return { recent: keep(recent, tsa.stamp(other)), options: { timestampRoots: roots(tsa) } }
       })
@@ -138,8 +138,9 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     exit: 1,
     attempts: () => [
       attempt("", (authority) => {
-        const [recent, tsa] = [recentArchive(), authority()]
+        const tsa = authority()
         const eve = authority({ impersonates: tsa })
+        const recent = recentArchive()
         return { recent: keep(recent, eve.stampAt(head(recent), recent.now)), options: { timestampRoots: roots(tsa) } }
       })
     ]
@@ -153,7 +154,7 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     attempts: () =>
       wrongCertificates.map(([name, options]) =>
         attempt(name, (authority) => {
-          const [recent, tsa] = [recentArchive(), authority(options)]
+          const [tsa, recent] = [authority(options), recentArchive()]
           return {
             recent: keep(recent, tsa.stampAt(head(recent), recent.now)),
             options: { timestampRoots: roots(tsa) }
@@ -169,7 +170,7 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     exit: 0,
     attempts: () => [
       attempt("", (authority) => {
-        const [recent, tsa, newer] = [recentArchive(), authority({ days: 10 }), authority()]
+        const [tsa, newer, recent] = [authority({ days: 10 }), authority(), recentArchive()]
         keep(recent, tsa.stamp(head(recent)))
         const renewed = { ...recent, size: recent.builder.entries.length }
         keep(renewed, newer.stampAt(head(renewed), recent.now + 2 * minute), "tsa-2", recent.now + 2 * minute)
@@ -185,7 +186,7 @@ export const timestampCases: ReadonlyArray<TamperCase> = [
     exit: 2,
     attempts: () => [
       attempt("", (authority) => {
-        const [recent, tsa] = [recentArchive(), authority({ days: 10 })]
+        const [tsa, recent] = [authority({ days: 10 }), recentArchive()]
         const options = { timestampRoots: roots(tsa), now: recent.now + 30 * day }
         return { recent: keep(recent, tsa.stamp(head(recent))), options }
       })

@@ -110,7 +110,7 @@ export class ControlChain {
       const expected = logKeys.believed.map(printVerifierKey).join(" or ")
       this.#add(entry, { code: "GENESIS_MISMATCH", detail, expected, actual: printVerifierKey(genesis.log) })
     } else if (logKeys.timeline.length === 0) {
-      logKeys.begin({ fromSize: 0, log: genesis.log, clock: genesis.clock })
+      logKeys.begin({ fromSize: 0, log: genesis.log, clock: genesis.clock, revoked: [] })
     }
     this.#checkSignature(entry, note, [genesis.log])
     this.#genesisTime ??= entry.time
@@ -146,7 +146,7 @@ export class ControlChain {
       this.#add(entry, { code: "KEYS_UNAUTHORISED", ...objection })
       return
     }
-    logKeys.begin({ fromSize: leaf + 1, log: keys.log, clock: keys.clock })
+    logKeys.begin({ fromSize: leaf + 1, log: keys.log, clock: keys.clock, revoked: keys.revoked })
   }
 
   #objectionToKeys(
@@ -223,10 +223,17 @@ export class ControlChain {
     this.#add(entry, { code: "ORIGIN_MISMATCH", detail, expected, actual: origin })
   }
 
-  // A document may have been signed before a change of keys and chained after it.
+  // A document may have been signed before a change of keys and chained after it, but not by a key that the change
+  // revoked: whoever stole it could sign anything and have it chained.
   #signers(): ReadonlyArray<VerifierKey> {
     const { believed, timeline } = this.#rooms.logKeys
-    return timeline.length === 0 ? believed : timeline.slice(-2).map(({ log }) => log)
+    return timeline.length === 0
+      ? believed
+      : timeline.slice(-2).map(({ log }) => log).filter((key) => !this.#isRevoked(key))
+  }
+
+  #isRevoked(key: VerifierKey): boolean {
+    return this.#rooms.logKeys.timeline.at(-1)?.revoked.some(({ id }) => id === key.id) ?? false
   }
 
   // The log must have signed; further known signers must not have signed badly.
@@ -240,7 +247,12 @@ export class ControlChain {
       })
     }
     const isLog = (key: VerifierKey) => signers.some((signer) => sameKey(signer, key))
-    if (!verified.some(isLog) && !bad.some(isLog)) {
+    if (verified.some(isLog) || bad.some(isLog)) return
+    const revoked = this.#rooms.logKeys.believed.filter((key) => this.#isRevoked(key))
+    if (verifyNote(note, revoked, this.#rooms.verifySignature).verified.length > 0) {
+      const detail = `the ${entry.kind} document is signed by a key that was revoked before it was chained`
+      this.#add(entry, { code: "REVOKED_KEY", detail })
+    } else {
       this.#add(entry, { code: "UNSIGNED", detail: `the ${entry.kind} document carries no signature of the log` })
     }
   }

@@ -107,16 +107,22 @@ export class Coverage {
     this.#findings.add({ code: "WINDOW_OVERLAP", question: "completeness", chain, seq, detail })
   }
 
-  #reportHoles({ chain, source, covered, horizon }: SourceState, headTime: number): void {
+  #reportHoles({ chain, source, covered, horizon, windows }: SourceState, headTime: number): void {
     for (const { from, to } of covered.holes()) {
-      const pending = horizon !== null && headTime < to + horizon + pendingGrace
+      // Only windows say how long a source can be read again: of a source with nothing but gaps it is not known.
+      const unknown = windows === 0
+      const pending = unknown || (horizon !== null && headTime < to + horizon + pendingGrace)
       this.#findings.add({
         code: pending ? "COVERAGE_PENDING" : "COVERAGE_GAP",
         question: "completeness",
         severity: pending ? "inconclusive" : "fail",
         chain,
         detail: `${source}: ${span(from, to)} is neither collected nor declared as a gap` +
-          (pending ? ", but can still be read from the source" : "")
+          (unknown
+            ? "; no window says how long it can be read"
+            : pending
+            ? ", but can still be read from the source"
+            : "")
       })
     }
   }

@@ -4,7 +4,7 @@
  */
 import { parseReceiptPath } from "../Anchored.ts"
 import type { ArchiveReader } from "../ArchiveReader.ts"
-import { ledgerPrefix } from "../Layout.ts"
+import { ledgerPrefix, parseCheckpointArchivePath, parseEventPath } from "../Layout.ts"
 import { entriesPath, parseTilePath, type TilePath, tilePath } from "../Tile.ts"
 
 /** Stored widths of one tile or bundle and their sizes in bytes. */
@@ -29,8 +29,6 @@ export interface LedgerFiles {
   readonly relist: (level: TilePath["level"], index: number) => Promise<StoredWidths>
 }
 
-const archivedCheckpoint = /^checkpoint\.d\/([0-9]{20})$/
-const document = /^event\/([0-9a-f]{64})$/
 const none: StoredWidths = new Map()
 // Enough to explain what is there.
 const unknownKept = 10_000
@@ -43,8 +41,8 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
   const prefix = ledgerPrefix(origin)
   const archivedCheckpoints = new Map<number, number>()
   for await (const file of reader.list(`${prefix}/checkpoint.d/`)) {
-    const size = Number(archivedCheckpoint.exec(file.key.slice(prefix.length + 1))?.[1] ?? Number.NaN)
-    if (Number.isSafeInteger(size)) archivedCheckpoints.set(size, file.size)
+    const size = parseCheckpointArchivePath(file.key.slice(prefix.length + 1))
+    if (size !== null) archivedCheckpoints.set(size, file.size)
   }
   let total = 0
   const anchors = new Map<string, number>()
@@ -60,11 +58,11 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
   }
   for await (const file of reader.list(`${prefix}/`)) {
     const path = file.key.slice(prefix.length + 1)
-    const hash = document.exec(path)?.[1]
+    const hash = parseEventPath(path)
     total += 1
-    if (hash !== undefined) documents.set(hash, file.size)
+    if (hash !== null) documents.set(hash, file.size)
     else if (parseReceiptPath(path) !== null) anchors.set(path, file.size)
-    else if (path !== "checkpoint" && !isArchivedCheckpoint(path) && !addTile(path, file.size)) {
+    else if (path !== "checkpoint" && parseCheckpointArchivePath(path) === null && !addTile(path, file.size)) {
       if (unknown.length < unknownKept) unknown.push(path)
     }
   }
@@ -77,6 +75,3 @@ export const listLedgerFiles = async (reader: ArchiveReader, origin: string): Pr
   }
   return { prefix, archivedCheckpoints, documents, anchors, unknown, total, widths, relist }
 }
-
-const isArchivedCheckpoint = (path: string): boolean =>
-  Number.isSafeInteger(Number(archivedCheckpoint.exec(path)?.[1] ?? Number.NaN))

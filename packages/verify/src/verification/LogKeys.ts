@@ -17,6 +17,8 @@ export interface KeysInForce {
   readonly fromSize: number
   readonly log: VerifierKey
   readonly clock: VerifierKey
+  /** The list of revoked keys from there on. */
+  readonly revoked: ReadonlyArray<Revocation>
 }
 
 /** The keys of one log. */

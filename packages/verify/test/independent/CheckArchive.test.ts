@@ -4,12 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, assert, describe, it } from "vitest"
+import { random } from "../../src/tampering/Random.ts"
+import { RandomArchive } from "../../src/tampering/RandomArchive.ts"
 import { printVerifierKey } from "../../src/VerifierKey.ts"
 import { largeArchive, log, smallArchive, writeArchive } from "../ArchiveBuilder.ts"
 import { judge } from "../Campaign.ts"
 import type { ArchiveFiles } from "../MemoryReader.ts"
-import { random } from "../Random.ts"
-import { RandomArchive } from "../RandomArchive.ts"
 
 const script = fileURLToPath(new URL("check-archive.mjs", import.meta.url))
 const vkey = printVerifierKey(log.key)

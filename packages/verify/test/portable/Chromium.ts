@@ -42,7 +42,11 @@ export const withPage = async <Value>(url: string, use: (page: BrowserPage) => P
     "--remote-debugging-port=0",
     `--user-data-dir=${profile}`,
     "about:blank"
-  ], { stdio: ["ignore", "ignore", "pipe"] })
+  ], {
+    stdio: ["ignore", "ignore", "pipe"],
+    // It is killed at the end: what it leaves behind goes with the profile.
+    env: { ...process.env, TMPDIR: profile }
+  })
   const ended = new Promise<void>((resolve) => browser.once("exit", () => resolve()))
   try {
     const port = await new Promise<string>((resolve, reject) => {

@@ -3,12 +3,14 @@
  * nothing but the verifier, and is given the vectors, so that it runs in a browser as well.
  */
 import * as Base64 from "../../src/Base64.ts"
+import * as Bytes from "../../src/Bytes.ts"
 import { parseCheckpoint } from "../../src/Checkpoint.ts"
 import { verify } from "../../src/Ed25519.ts"
 import * as Hex from "../../src/Hex.ts"
-import { leafHash, nodeHash, verifyConsistency, verifyInclusion } from "../../src/Merkle.ts"
+import { CompactRange, leafHash, nodeHash, verifyConsistency, verifyInclusion } from "../../src/Merkle.ts"
 import { verifySubtreeConsistency, verifySubtreeInclusion } from "../../src/MerkleSubtree.ts"
 import { parseNote, verifyNote } from "../../src/Note.ts"
+import { parseEntryBundle } from "../../src/Tile.ts"
 import { parseCertificates } from "../../src/timestamp/Certificate.ts"
 import { verifyTimestamp } from "../../src/timestamp/VerifyTimestamp.ts"
 import { parseTlogProof } from "../../src/TlogProof.ts"
@@ -64,6 +66,16 @@ export interface Vectors {
       readonly tests: ReadonlyArray<{ readonly msg: string; readonly sig: string; readonly result: string }>
     }>
   }
+  /** C2SP tlog-tiles of other logs, all bytes in base64; bundle and tiles of the first level in order. */
+  readonly tiles: ReadonlyArray<{
+    readonly name: string
+    /** The bundle of all entries; null where the log's entries are in another form. */
+    readonly entries: string | null
+    readonly tiles: ReadonlyArray<string>
+    /** The tile of the level above; null where there is none. */
+    readonly above: string | null
+    readonly checkpoint: string
+  }>
   readonly timestamps: ReadonlyArray<
     { readonly name: string; readonly response: string; readonly message: string; readonly chain: string }
   >
@@ -85,6 +97,30 @@ const guarded = (judge: () => boolean): string => {
 const bytes = (text: string): Uint8Array => Base64.decode(text)
 const hashes = (proof: ReadonlyArray<string> | null): Array<Uint8Array> => (proof ?? []).map(bytes)
 const utf8 = new TextEncoder()
+
+// Whether entries, tiles and signed root belong together.
+const judgeTiles = ({ above, checkpoint, entries, tiles }: Vectors["tiles"][number]): boolean => {
+  const stored = Bytes.concat(...tiles.map(bytes))
+  const { root, size } = parseCheckpoint(parseNote(bytes(checkpoint)).text)
+  const hashes = Array.from({ length: stored.length / 32 }, (_, at) => stored.subarray(at * 32, at * 32 + 32))
+  const leaves = entries === null ? hashes : parseEntryBundle(bytes(entries), size).map((entry) => leafHash(entry))
+  const tree = CompactRange.empty()
+  const upper: Array<Uint8Array> = []
+  for (const leaf of leaves) {
+    tree.append(leaf, (level, _, hash) => {
+      if (level === 8) upper.push(hash)
+    })
+  }
+  return tree.size === size && Bytes.equal(tree.root(), root) && Bytes.equal(Bytes.concat(...leaves), stored) &&
+    Bytes.equal(Bytes.concat(...upper), above === null ? new Uint8Array(0) : bytes(above))
+}
+
+// The same with one bit of the last hash flipped.
+const damaged = (vector: Vectors["tiles"][number]): Vectors["tiles"][number] => {
+  const last = bytes(vector.tiles.at(-1) ?? "").slice()
+  last[last.length - 1] = (last.at(-1) ?? 0) ^ 1
+  return { ...vector, tiles: [...vector.tiles.slice(0, -1), Base64.encode(last)] }
+}
 
 /** One line for each vector: its kind, its number, and what was found. */
 export const verdictsOf = async (vectors: Vectors): Promise<Array<string>> => {
@@ -164,6 +200,10 @@ export const verdictsOf = async (vectors: Vectors): Promise<Array<string>> => {
         verify(Hex.decode(publicKey.pk, 32), Hex.decode(msg, msg.length / 2), Hex.decode(sig, sig.length / 2))
       say("wycheproof", number++, guarded(judge))
     }
+  }
+  for (const [index, vector] of vectors.tiles.entries()) {
+    say("tlog-tiles", index, guarded(() => judgeTiles(vector)))
+    say("damaged tlog-tiles", index, guarded(() => judgeTiles(damaged(vector))))
   }
   for (const [index, { chain, message, response }] of vectors.timestamps.entries()) {
     const certificates = parseCertificates(bytes(chain))

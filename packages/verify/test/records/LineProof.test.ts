@@ -16,12 +16,12 @@ import { makeExtract, parseExtract, printExtract, rootOfExtract } from "../../sr
 import { type LineProof, parseLineProof, printLineProof, verifyLineProof } from "../../src/records/LineProof.ts"
 import { commitment, RecordsRoot } from "../../src/records/RecordsRoot.ts"
 import { saltOf, SaltSequence } from "../../src/records/Salts.ts"
+import { random } from "../../src/tampering/Random.ts"
 import { tileNodes } from "../../src/TileNodes.ts"
 import { printVerifierKey } from "../../src/VerifierKey.ts"
 import { ArchiveBuilder, hour, log, origin, start, zone } from "../ArchiveBuilder.ts"
 import { assertStrict } from "../Mangle.ts"
 import { memoryReader } from "../MemoryReader.ts"
-import { random } from "../Random.ts"
 
 const seed = new Uint8Array(32).fill(42)
 const utf8 = new TextEncoder()

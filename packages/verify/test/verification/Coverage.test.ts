@@ -27,6 +27,18 @@ describe("coverage", () => {
     await expectCodes(none.files, ["COVERAGE_GAP"], 1)
   })
 
+  it("a hole between gaps alone is pending: no window says how long the source can be read", async () => {
+    const declare = (builder: ArchiveBuilder, from: number, to: number) =>
+      builder.gap({ from: start + from * minute, to: start + to * minute }, start + hour / 2)
+    const gaps = declare(declare(base(), 0, 10), 20, 30).publish()
+    await expectCodes(gaps.files, ["COVERAGE_PENDING"], 2)
+    await expectCodes(
+      windowAt(declare(declare(base(), 0, 10), 20, 30), 30, 40, null).publish().files,
+      ["COVERAGE_GAP"],
+      1
+    )
+  })
+
   it("overlapping windows and gaps are WINDOW_OVERLAP, in any order", async () => {
     await expectCodes(windowAt(windowAt(base(), 0, 10), 9, 20).publish().files, ["WINDOW_OVERLAP"], 1)
     await expectCodes(windowAt(windowAt(base(), 10, 20), 0, 11).publish().files, ["WINDOW_OVERLAP"], 1)

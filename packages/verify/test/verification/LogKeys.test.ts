@@ -2,7 +2,7 @@ import { assert, beforeAll, describe, it } from "vitest"
 import { type Keys, printKeys } from "../../src/Keys.ts"
 import { checkpointKey } from "../../src/Layout.ts"
 import { verify as verifySignature } from "../../src/node/NativeEd25519.ts"
-import { type NoteSigner, printNote, signNote } from "../../src/Note.ts"
+import { type NoteSigner, parseNote, printNote, signNote } from "../../src/Note.ts"
 import { exitCode } from "../../src/Report.ts"
 import { type ArchiveBuilder, clock, log, minute, origin, signer, start } from "../../src/tampering/ArchiveBuilder.ts"
 import {
@@ -92,6 +92,30 @@ describe("a change of the log's keys", () => {
     })
     early.store(printNote(signNote(text, [log, secondLog])))
     assert.include((await verify(early)).codes, "KEY_NOT_IN_FORCE")
+  })
+
+  it("takes no document of a revoked key that is chained after the revocation", async () => {
+    const revoked = [{ id: log.key.id, since: start + day, reason: "compromised" }]
+    const policy = (): string => {
+      const first = [...built.files].find(([key, bytes]) =>
+        key.includes("/event/") && new TextDecoder().decode(bytes).startsWith("rainlogs-policy/v1")
+      )
+      return parseNote(first![1]).text.replace("version 1\n", "version 2\n")
+    }
+    const chained = (change: Partial<Keys>, ...signers: ReadonlyArray<NoteSigner>): ArchiveBuilder => {
+      const builder = changed(change, [log, secondLog])
+      builder.signers.push({ fromSize: builder.entries.length, log: secondLog, clock: secondClock })
+      return builder.event("policy", printNote(signNote(policy(), signers)), now).publish()
+    }
+    // While keys only changed, a document on its way is taken.
+    assert.deepStrictEqual(await verify(chained({}, log)), { codes: [], exit: 0 })
+    assert.deepStrictEqual(await verify(chained({ revoked }, log)), { codes: ["REVOKED_KEY"], exit: 1 })
+    assert.deepStrictEqual(await verify(chained({ revoked }, log), secondLog.key), { codes: ["REVOKED_KEY"], exit: 1 })
+    assert.deepStrictEqual(await verify(chained({ revoked }, secondLog)), { codes: [], exit: 0 })
+    assert.deepStrictEqual(await verify(chained({ revoked }, signer("stranger.example", 1, 92))), {
+      codes: ["UNSIGNED"],
+      exit: 1
+    })
   })
 
   it("keeps what a revoked key signed while the new key or an earlier anchor covers it", async () => {

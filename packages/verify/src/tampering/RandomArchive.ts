@@ -2,11 +2,11 @@
  * Random valid archives: several zones and sources, windows in and out of order, empty windows, declared gaps,
  * heartbeats and outages, published at random sizes and killed between any two writes.
  */
-import { encode as ascii } from "../src/Ascii.ts"
-import { printEntry } from "../src/Entry.ts"
-import { heartbeatSource } from "../src/Gap.ts"
-import { checkpointArchiveKey, checkpointKey, ledgerPrefix } from "../src/Layout.ts"
-import { entriesPath, parseTilePath, tilePath, tileWidth } from "../src/Tile.ts"
+import { encode as ascii } from "../Ascii.ts"
+import { printEntry } from "../Entry.ts"
+import { heartbeatSource } from "../Gap.ts"
+import { checkpointArchiveKey, checkpointKey, ledgerPrefix } from "../Layout.ts"
+import { entriesPath, parseTilePath, tilePath, tileWidth } from "../Tile.ts"
 import { ArchiveBuilder, hour, minute, origin, start } from "./ArchiveBuilder.ts"
 import type { ArchiveFiles } from "./MemoryReader.ts"
 import type { Random } from "./Random.ts"
