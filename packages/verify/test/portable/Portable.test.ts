@@ -329,6 +329,9 @@ describe("the verifier, wherever it runs", () => {
         "--platform",
         "browser",
         "--minify",
+        // Notes to bundlers, which say nothing to a browser.
+        "--comments.annotation",
+        "false",
         "--file",
         at("verifier.js")
       ], { stdio: "ignore" })
