@@ -20,6 +20,8 @@ export class ApiUnreachable extends Schema.TaggedError<ApiUnreachable>()("ApiUnr
   }
 }
 
+const apiKeyVariable = "RAINLOGS_API_KEY"
+
 /** Which appliance, and whose key. */
 export const apiFlags = {
   url: Flag.String("url").pipe(
@@ -68,7 +70,7 @@ const apiKey = Effect.fnUntraced(function*({ keyFile }: ApiOptions) {
     })
     return Redacted.make(text.trim())
   }
-  const key = process.env.RAINLOGS_API_KEY
+  const key = process.env[apiKeyVariable]
   if (key !== undefined && key !== "") return Redacted.make(key)
   return yield* unreachable("there is no API key: set RAINLOGS_API_KEY, or give --key-file FILE")
 })
