@@ -24,6 +24,8 @@ import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
+import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
+import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
@@ -38,6 +40,8 @@ import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
 import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
 import * as CustomerRecordsSql from "@rainlogs/server/sql/CustomerRecordsSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
+import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
+import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Config, Context, Effect, Layer, Option } from "effect"
@@ -109,6 +113,8 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     BundleStoreSql.layer,
     CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
+    ErasureStoreSql.layer,
+    HoldStoreSql.layer,
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
@@ -160,12 +166,26 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
         PublishLoop.layer(),
         Planner.layer({ planning })
       )),
-      Layer.provideMerge(Layer.mergeAll(Opener.layer(), Publisher.layer, LedgerEvents.layer, JobQueue.layerMemory)),
+      Layer.provideMerge(Layer.mergeAll(
+        Opener.layer(),
+        Publisher.layer,
+        LedgerEvents.layer,
+        Lifecycle.layer,
+        JobQueue.layerMemory
+      )),
       Layer.provideMerge(strategy),
       Layer.provideMerge(stores),
       Layer.provideMerge(database)
     )
   }))
+
+const retentionRun = Config.Literals(["on", "off"], "RAINLOGS_RETENTION_RUN").pipe(
+  Config.withDefault(ErasureLoop.defaultErasureLoop.retention)
+)
+
+const erasureLoop = Layer.unwrap(
+  Effect.map(retentionRun, (retention) => ErasureLoop.layer({ ...ErasureLoop.defaultErasureLoop, retention }))
+)
 
 const anchorLoop = ({ anchorSweepMs }: ApplianceOptions) =>
   AnchorLoop.layer(anchorSweepMs === undefined ? {} : { sweepMs: anchorSweepMs }).pipe(
@@ -206,6 +226,7 @@ export const layer = (options: ApplianceOptions) =>
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
+    Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),
     Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),

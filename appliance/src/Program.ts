@@ -10,9 +10,12 @@ import * as Approver from "./commands/Approver.ts"
 import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
 import * as Demo from "./commands/Demo.ts"
+import * as Erase from "./commands/Erase.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
+import * as Hold from "./commands/Hold.ts"
 import * as Keys from "./commands/Keys.ts"
+import * as Policy from "./commands/Policy.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as RedTeam from "./commands/RedTeam.ts"
@@ -37,6 +40,9 @@ const rainlogs = Command.make("rainlogs").pipe(
     Rebuild.command,
     RedTeam.command,
     Approver.command,
+    Policy.command,
+    Hold.command,
+    Erase.command,
     Keys.command,
     Config.command
   ])

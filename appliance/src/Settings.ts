@@ -88,6 +88,16 @@ export const settings: ReadonlyArray<Setting> = [
     "on",
     "`on` or `off`: whether single lines can be proven later without showing others; it costs a few hashes a line."
   ),
+  text(
+    "RAINLOGS_RETENTION_RUN",
+    "off",
+    "`on` or `off`: whether windows past the retention of their policy are deleted. See docs/erasure.md."
+  ),
+  secret(
+    "RAINLOGS_API_KEY",
+    "none",
+    "A customer's API key, for `rainlogs hold`, `rainlogs erase` and `rainlogs policy`."
+  ),
   integer(
     "RAINLOGS_BUNDLE_RETENTION_HOURS",
     "hours",

@@ -105,7 +105,8 @@ it.live(
       rmSync(join(data, "postgres"), { recursive: true })
       const restored = yield* rebuild
       assert.deepStrictEqual([restored.customers, restored.zones, restored.present], [1, 1, 0])
-      assert.isAbove(restored.entries, 4)
+      // Genesis, policy and at least one window; how many more depends on where the hour stands.
+      assert.isAbove(restored.entries, 2)
       const again = yield* rebuild
       assert.deepStrictEqual([again.customers, again.present], [0, 1])
 

@@ -12,6 +12,7 @@ import { join } from "node:path"
 
 /** The faults of writes, and the one of reads. */
 export const faultKinds = ["error-before", "error-after", "slow", "torn", "full", "read-error"] as const
+/** One of them. */
 export type FaultKind = (typeof faultKinds)[number]
 
 /** How often and how to fail. */

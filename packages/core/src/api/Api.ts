@@ -4,7 +4,10 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { BundlesApi } from "./BundlesApi.ts"
 import { CustomersApi } from "./CustomersApi.ts"
+import { ErasuresApi } from "./ErasuresApi.ts"
+import { HoldsApi } from "./HoldsApi.ts"
 import { LogsApi } from "./LogsApi.ts"
+import { PolicyApi } from "./PolicyApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { ZonesApi } from "./ZonesApi.ts"
@@ -15,6 +18,9 @@ export class Api extends HttpApi.make("rainlogs")
   .add(CustomersApi)
   .add(ZonesApi)
   .add(LogsApi)
+  .add(HoldsApi)
+  .add(ErasuresApi)
+  .add(PolicyApi)
   .add(BundlesApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })

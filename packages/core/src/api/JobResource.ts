@@ -6,6 +6,7 @@ import { JobId, Sha256Hex, ZoneId } from "../domain/Identifier.ts"
 import { JobState } from "../domain/LogJob.ts"
 import { Fidelity } from "../domain/LogObject.ts"
 import { SourceName } from "../domain/Source.ts"
+import { ErasureState } from "../lifecycle/Erasure.ts"
 import { Instant } from "./Instant.ts"
 
 const orNull = <S extends Schema.Top>(schema: S, description: string) => Schema.NullOr(schema).annotate({ description })
@@ -21,10 +22,10 @@ export const JobResource = Schema.Struct({
     start: Instant.annotate({ description: "`from` as RFC 3339." }),
     end: Instant.annotate({ description: "`to` as RFC 3339." })
   }),
-  state: JobState.annotate({
+  state: Schema.Literals([...JobState.literals, "erased"]).annotate({
     description:
       "`planned` → `leased` → `stored` → `committed`; or `gap` (never collected, see `gapReason`), or `split` " +
-      "(replaced by two shorter windows)."
+      "(replaced by two shorter windows). A committed window becomes `erased` when its erasure is done."
   }),
   records: orNull(Schema.Int, "Log lines in the object."),
   bytes: orNull(Schema.Int, "Bytes of NDJSON: what a download returns."),
@@ -40,6 +41,15 @@ export const JobResource = Schema.Struct({
     "The window's place in the ledger."
   ),
   gapReason: orNull(Schema.String, "Why the window is a gap."),
+  erasure: orNull(
+    Schema.Struct({
+      id: Schema.String,
+      state: ErasureState,
+      executedAt: Schema.NullOr(Instant),
+      tombstone: Sha256Hex.annotate({ description: "SHA-256 of the newest tombstone, stored at `event/<sha256>`." })
+    }),
+    "The erasure that names the window."
+  ),
   lastError: orNull(Schema.String, "Why the last attempt failed."),
   attempts: Schema.Int.annotate({ description: "How often a worker took the job." }),
   notBefore: Instant.annotate({ description: "The job is not tried again before this time." }),

@@ -6,7 +6,14 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { JobId } from "../domain/Identifier.ts"
 import { CustomerAuthorization } from "./Authorization.ts"
 import { JobResource } from "./JobResource.ts"
-import { DatabaseUnavailable, JobNotCommitted, JobNotFound, ObjectUnreadable, StorageUnavailable } from "./Problem.ts"
+import {
+  DatabaseUnavailable,
+  JobNotCommitted,
+  JobNotFound,
+  ObjectUnreadable,
+  StorageUnavailable,
+  WindowErased
+} from "./Problem.ts"
 
 /** The headers of a download. */
 const DownloadHeaders = Schema.Struct({
@@ -33,7 +40,7 @@ export class LogsApi extends HttpApiGroup.make("logs")
         HttpApiSchema.StreamUint8Array({ contentType: "application/x-ndjson" }),
         DownloadHeaders
       ),
-      error: [JobNotFound, JobNotCommitted, ObjectUnreadable, DatabaseUnavailable, StorageUnavailable]
+      error: [JobNotFound, JobNotCommitted, WindowErased, ObjectUnreadable, DatabaseUnavailable, StorageUnavailable]
     }).annotateMerge(OpenApi.annotations({
       summary: "Download a window",
       description:

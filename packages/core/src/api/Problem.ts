@@ -106,6 +106,54 @@ export class JobNotCommitted extends HttpApiError.Problem<JobNotCommitted>()("Jo
   title: "The window is not in the archive"
 }, { ...explained, state: JobState }) {}
 
+/** 404: the caller's customer has no such hold. */
+export class HoldNotFound extends HttpApiError.Problem<HoldNotFound>()("HoldNotFound", {
+  type: typeOf("hold-not-found"),
+  status: 404,
+  title: "No such hold"
+}, explained) {}
+
+/** 404: the caller's customer has no such erasure. */
+export class ErasureNotFound extends HttpApiError.Problem<ErasureNotFound>()("ErasureNotFound", {
+  type: typeOf("erasure-not-found"),
+  status: 404,
+  title: "No such erasure"
+}, explained) {}
+
+/** 409: the hold or its release is not allowed as it is; nothing was changed. */
+export class HoldNotAllowed extends HttpApiError.Problem<HoldNotAllowed>()("HoldNotAllowed", {
+  type: typeOf("hold-not-allowed"),
+  status: 409,
+  title: "The hold or its release is not allowed"
+}, explained) {}
+
+/** 409: the erasure is not allowed, now or at all; nothing was erased. */
+export class ErasureNotAllowed extends HttpApiError.Problem<ErasureNotAllowed>()("ErasureNotAllowed", {
+  type: typeOf("erasure-not-allowed"),
+  status: 409,
+  title: "The erasure is not allowed"
+}, explained) {}
+
+/** 409: the change of policy is not allowed; nothing was changed. */
+export class PolicyNotAllowed extends HttpApiError.Problem<PolicyNotAllowed>()("PolicyNotAllowed", {
+  type: typeOf("policy-not-allowed"),
+  status: 409,
+  title: "The change of policy is not allowed"
+}, explained) {}
+
+/** 410: the window's content was erased; `tombstone` is the SHA-256 of the document that says so. */
+export class WindowErased extends HttpApiError.Problem<WindowErased>()("WindowErased", {
+  type: typeOf("window-erased"),
+  status: 410,
+  title: "The window was erased"
+}, { ...explained, erasure: Schema.String, tombstone: Schema.String }) {}
+
+/** 503: the store has not let everything go yet; the erasure is not reported as done. */
+export class ErasureUnfinished extends HttpApiError.Problem<ErasureUnfinished>()("ErasureUnfinished", {
+  type: typeOf("erasure-unfinished"),
+  status: 503,
+  title: "The erasure is not finished"
+}, { ...explained, erasure: Schema.String }) {}
 /** 409: the bundle has no file yet, or could not be made. */
 export class BundleNotReady extends HttpApiError.Problem<BundleNotReady>()("BundleNotReady", {
   type: typeOf("bundle-not-ready"),

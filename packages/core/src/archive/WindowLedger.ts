@@ -8,6 +8,7 @@ import type { LogJob } from "../domain/LogJob.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 import type { Source } from "../domain/Source.ts"
 import type { Window } from "../domain/Window.ts"
+import type { ErasureState } from "../lifecycle/Erasure.ts"
 
 /** The database failed; the operation may be tried again. */
 export class DatabaseError extends Schema.TaggedError<DatabaseError>()("DatabaseError", {
@@ -127,6 +128,13 @@ export interface JobView {
   readonly entry: { readonly leafIndex: number; readonly seq: number } | null
   /** Why the window is a gap; null for any other state. */
   readonly gapReason: GapRecord["reason"] | null
+  /** The erasure that names the window, with the SHA-256 of its newest tombstone; `executed` in Unix ms. */
+  readonly erasure: {
+    readonly id: string
+    readonly state: ErasureState
+    readonly executed: number | null
+    readonly tombstone: string
+  } | null
 }
 
 /** Counts of one source's windows; times in Unix ms. */

@@ -3,14 +3,14 @@
  * the ledger's lock, so of two changes at once one comes into force and the other has the wrong version.
  */
 import { verify } from "@rainlogs/verify/Ed25519"
-import { type Note, parseNote, printNote, verifyNote } from "@rainlogs/verify/Note"
+import { type Note, parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { parsePolicy, type Policy } from "@rainlogs/verify/Policy"
 import { Policies } from "@rainlogs/verify/verification/Policies"
-import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import { readApprovable } from "../approval/Approval.ts"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
+import { signWithApprovals } from "./ApprovedNote.ts"
 import { draftOf, putDocument, readDocument } from "./LedgerDocuments.ts"
 import { type LedgerOf, LedgerStore } from "./LedgerStore.ts"
 import { Signer, type SignerUnavailable } from "./Signer.ts"
@@ -94,17 +94,8 @@ const make = Effect.gen(function*() {
         if (before.value.note.text === submitted.note.text) return Option.none()
         const detail = refusal(ledger, before.value, submitted)
         if (detail !== null) return yield* refused(detail)
-        // Only lines that prove something are chained: the log's, and those of approvers of either policy.
-        const log = parseVerifierKey((yield* signer.keys(origin)).log)
         const known = [...before.value.policy.approvers, ...submitted.policy.approvers]
-        const approvers = submitted.note.signatures.filter((line) =>
-          line.name !== log.name && known.some((key) => key.name === line.name && key.id === line.id)
-        )
-        const signed = parseNote(yield* signer.signDocument(origin, submitted.note.text))
-        const note = yield* Effect.try({
-          try: () => printNote({ text: signed.text, signatures: [...signed.signatures, ...approvers] }),
-          catch: (error) => refused(String(error))
-        })
+        const note = yield* signWithApprovals(signer, origin, submitted.note, known, refused)
         return Option.some(draftOf(origin, "policy", yield* putDocument(objects, origin, note)))
       }))
   })

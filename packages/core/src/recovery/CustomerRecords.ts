@@ -3,17 +3,30 @@
  */
 import type { Entry } from "@rainlogs/verify/Entry"
 import type { Gap } from "@rainlogs/verify/Gap"
+import type { Hold } from "@rainlogs/verify/Hold"
+import type { Release } from "@rainlogs/verify/Release"
+import type { Tombstone } from "@rainlogs/verify/Tombstone"
 import { Context, type Effect, type Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { CustomerId } from "../domain/Identifier.ts"
 import type { CustomerRecord } from "./CustomerRecord.ts"
 
-/** An entry of the ledger as it goes back; `gap` is the document of a zone's gap, else null. */
+/** What a hold, its release or a tombstone says. */
+export type LifecycleDocument =
+  | { readonly kind: "hold"; readonly hold: Hold }
+  | { readonly kind: "release"; readonly release: Release }
+  | { readonly kind: "tombstone"; readonly tombstone: Tombstone }
+
+/**
+ * An entry of the ledger as it goes back; `gap` is the document of a zone's gap, `lifecycle` that of a hold, a release
+ * or a tombstone; else null.
+ */
 export interface RestoredEntry {
   readonly leaf: number
   readonly bytes: Uint8Array
   readonly entry: Entry
   readonly gap: Gap | null
+  readonly lifecycle: LifecycleDocument | null
 }
 
 /** Reads and restores customers' rows. */
@@ -21,7 +34,7 @@ export class CustomerRecords extends Context.Service<CustomerRecords, {
   readonly read: (customer: CustomerId) => Effect.Effect<CustomerRecord, DatabaseError>
   /**
    * Restores a customer that the database does not have, in one transaction: rows, entries in the order of the ledger,
-   * committed windows and gaps. Stretches of a timeline that no entry covers become planned windows again. `now` in ms.
+   * committed windows, gaps, holds and erasures. An erasure that is not reported goes back as announced. Stretches of a timeline that no entry covers become planned windows again. `now` in ms.
    */
   readonly restore: <E, R>(
     record: CustomerRecord,

@@ -5,12 +5,16 @@
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
 import { controlChain } from "@rainlogs/verify/Chain"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
+import type { Entry } from "@rainlogs/verify/Entry"
 import { parseGap } from "@rainlogs/verify/Gap"
+import { parseHold } from "@rainlogs/verify/Hold"
 import { checkpointKey, eventPath, ledgerPrefix } from "@rainlogs/verify/Layout"
 import { ledgersOf, publishedEntries } from "@rainlogs/verify/LedgersOf"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { parseNote } from "@rainlogs/verify/Note"
+import { parseRelease } from "@rainlogs/verify/Release"
+import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
 import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
@@ -21,7 +25,7 @@ import type { KmsError } from "../secrets/Kms.ts"
 import type { ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
 import { Catalog, isEmpty } from "./Catalog.ts"
 import type { CustomerRecord } from "./CustomerRecord.ts"
-import { CustomerRecords, type RestoredEntry } from "./CustomerRecords.ts"
+import { CustomerRecords, type LifecycleDocument, type RestoredEntry } from "./CustomerRecords.ts"
 
 /** The database cannot be rebuilt; the message says why and what to do. Customers that were restored before are whole. */
 export class RebuildRefused extends Schema.TaggedError<RebuildRefused>()("RebuildRefused", { detail: Schema.String }) {
@@ -114,17 +118,27 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
 
   const entriesOf = (record: CustomerRecord, size: number): Stream.Stream<RestoredEntry, RebuildRefused> => {
     const prefix = ledgerPrefix(record.origin)
-    const gapOf = async (hash: string) => {
+    const documentOf = async (hash: string) => {
       const bytes = await reader.read(`${prefix}/${eventPath(hash)}`)
       if (bytes === null) throw new Error(`the document ${hash} is missing`)
-      const gap = parseGap(Buffer.from(bytes).toString("latin1"))
+      return bytes
+    }
+    const gapOf = async ({ kind, object }: Entry) => {
+      if (kind !== "gap") return null
+      const gap = parseGap(Buffer.from(await documentOf(object)).toString("latin1"))
       return gap.chain === controlChain ? null : gap
+    }
+    const lifecycleOf = async ({ kind, object }: Entry): Promise<LifecycleDocument | null> => {
+      if (kind !== "hold" && kind !== "release" && kind !== "tombstone") return null
+      const { text } = parseNote(await documentOf(object))
+      if (kind === "hold") return { kind, hold: parseHold(text) }
+      return kind === "release" ? { kind, release: parseRelease(text) } : { kind, tombstone: parseTombstone(text) }
     }
     const failed = (cause: unknown) => refused(`the ledger of ${record.origin} cannot be read: ${detailOf(cause)}`)
     return Stream.fromAsyncIterable(publishedEntries(reader, prefix, size), failed).pipe(
       Stream.mapEffect((item) =>
         Effect.tryPromise({
-          try: async () => ({ ...item, gap: item.entry.kind === "gap" ? await gapOf(item.entry.object) : null }),
+          try: async () => ({ ...item, gap: await gapOf(item.entry), lifecycle: await lifecycleOf(item.entry) }),
           catch: failed
         })
       )

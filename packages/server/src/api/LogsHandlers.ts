@@ -3,7 +3,7 @@
  */
 import { Api } from "@rainlogs/core/api/Api"
 import { CurrentCustomer } from "@rainlogs/core/api/Authorization"
-import { JobNotCommitted } from "@rainlogs/core/api/Problem"
+import { JobNotCommitted, WindowErased } from "@rainlogs/core/api/Problem"
 import { Opener } from "@rainlogs/core/archive/Opener"
 import { type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import type { JobId } from "@rainlogs/core/domain/Identifier"
@@ -37,6 +37,7 @@ export const layer = HttpApiBuilder.group(
         const customer = yield* CurrentCustomer
         const view = yield* find(params.id)
         const { job, object } = view
+        if (view.erasure !== null && view.erasure.state !== "announced") return yield* erased(view.erasure)
         if (job.state !== "committed" || object === null) return yield* notCommitted(view)
         const body = yield* Download.open({ origin: customer.origin, customer: customer.id, job: job.id, object }).pipe(
           Effect.provideService(Opener, opener),
@@ -60,6 +61,19 @@ const fileName = (job: LogJob): string => {
   const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z").replaceAll(/[-:]/g, "")
   return `${job.zone}-${time(job.window.from)}-${time(job.window.to)}.ndjson`
 }
+
+const erased = ({ executed, id, state, tombstone }: NonNullable<JobView["erasure"]>) =>
+  Effect.fail(
+    new WindowErased({
+      erasure: id,
+      tombstone,
+      detail: state === "done" && executed !== null
+        ? `The window was erased at ${new Date(executed).toISOString()} by the erasure ${id}.`
+        : `The window is being erased by the erasure ${id}.`,
+      remedy:
+        `Nothing brings it back. GET /api/v1/erasures/${id} says why; the tombstone ${tombstone} in the ledger proves it.`
+    })
+  )
 
 const remedies: { readonly [state in LogJob["state"]]: string } = {
   planned: "Wait, or POST /api/v1/zones/<zone id>/pull; the job shows its last error.",

@@ -5,6 +5,7 @@ import type { JobResource } from "@rainlogs/core/api/JobResource"
 import type { ZoneResource } from "@rainlogs/core/api/ZonesApi"
 import type { JobView, SourceProgress } from "@rainlogs/core/archive/WindowLedger"
 import type { ZoneCircuit } from "@rainlogs/core/collect/CloudflareCircuits"
+import { Sha256Hex } from "@rainlogs/core/domain/Identifier"
 import type { Zone } from "@rainlogs/core/domain/Zone"
 import { DateTime } from "effect"
 
@@ -41,12 +42,12 @@ export const zoneResource = (
 })
 
 /** A job with what it archived. */
-export const jobResource = ({ entry, gapReason, job, object }: JobView): JobResource => ({
+export const jobResource = ({ entry, erasure, gapReason, job, object }: JobView): JobResource => ({
   id: job.id,
   zone: job.zone,
   source: job.sourceName,
   window: { from: job.window.from, to: job.window.to, start: time(job.window.from), end: time(job.window.to) },
-  state: job.state,
+  state: erasure?.state === "done" ? "erased" : job.state,
   records: object?.records ?? null,
   bytes: object?.plainSize ?? null,
   storedBytes: object?.size ?? null,
@@ -55,6 +56,12 @@ export const jobResource = ({ entry, gapReason, job, object }: JobView): JobReso
   fidelity: object?.fidelity ?? null,
   entry,
   gapReason,
+  erasure: erasure === null ? null : {
+    id: erasure.id,
+    state: erasure.state,
+    executedAt: erasure.executed === null ? null : time(erasure.executed),
+    tombstone: Sha256Hex.make(erasure.tombstone)
+  },
   lastError: job.lastError,
   attempts: job.attempts,
   notBefore: time(job.notBefore),

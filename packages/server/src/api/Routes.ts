@@ -9,8 +9,11 @@ import * as Authorizers from "./Authorizers.ts"
 import * as BundlesHandlers from "./BundlesHandlers.ts"
 import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
+import * as ErasuresHandlers from "./ErasuresHandlers.ts"
+import * as HoldsHandlers from "./HoldsHandlers.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
+import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as PublicLedger from "./PublicLedger.ts"
 import * as RequestValidation from "./RequestValidation.ts"
@@ -24,6 +27,9 @@ export const handlers = Layer.mergeAll(
   CustomersHandlers.layer,
   ZonesHandlers.layer,
   LogsHandlers.layer,
+  HoldsHandlers.layer,
+  ErasuresHandlers.layer,
+  PolicyHandlers.layer,
   BundlesHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))

@@ -12,6 +12,7 @@ import { leafHash } from "@rainlogs/verify/Merkle"
 import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { Array as Arr, Effect, Schema, Stream } from "effect"
 import type { SqlClient } from "effect/sql"
+import { restoreLifecycle } from "./RestoreLifecycle.ts"
 import { decodeRows, SafeInteger } from "./Row.ts"
 import { insertPlanned } from "./Timeline.ts"
 
@@ -168,10 +169,15 @@ export const restoreEntries = Effect.fnUntraced(function*<E, R>(
   const addPage = Effect.fnUntraced(function*(page: Arr.NonEmptyReadonlyArray<RestoredEntry>) {
     const rows = (yield* Effect.forEach(page, rowsOf)).flat()
     yield* insertEntries(page)
-    if (!Arr.isReadonlyArrayNonEmpty(rows)) return
-    yield* insertWindows(rows)
-    const committed = rows.flatMap(({ entry }) => entry.kind === "object" ? [entry] : [])
-    if (committed.length > 0) yield* commitWindows(committed)
+    if (Arr.isReadonlyArrayNonEmpty(rows)) {
+      yield* insertWindows(rows)
+      const committed = rows.flatMap(({ entry }) => entry.kind === "object" ? [entry] : [])
+      if (committed.length > 0) yield* commitWindows(committed)
+    }
+    // They speak of windows before them, which are there now.
+    for (const { entry, lifecycle } of page) {
+      if (lifecycle !== null) yield* restoreLifecycle(sql, customer, entry, lifecycle)
+    }
   })
 
   // The checks of triggers and foreign keys keep the plans they made while the tables were empty, and nobody analyses

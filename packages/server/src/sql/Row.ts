@@ -7,6 +7,7 @@ import { CustomerId, JobId, SourceId, ZoneId } from "@rainlogs/core/domain/Ident
 import { JobState, type LogJob } from "@rainlogs/core/domain/LogJob"
 import { LogObject } from "@rainlogs/core/domain/LogObject"
 import { type Source, SourceName } from "@rainlogs/core/domain/Source"
+import { ErasureState } from "@rainlogs/core/lifecycle/Erasure"
 import { Effect, Schema, SchemaTransformation } from "effect"
 import type { SqlError } from "effect/sql"
 
@@ -116,7 +117,7 @@ const jobFields = {
 export const JobRow = Schema.Struct(jobFields)
 type JobRow = typeof JobRow.Type
 
-/** A row with {@link jobColumns}, the source's name, the place of the job's ledger entry and a gap's reason. */
+/** A row with {@link jobColumns}, the source's name, the place of the job's ledger entry, a gap's reason and the erasure. */
 export const JobViewRow = Schema.Struct({
   ...jobFields,
   sourceName: SourceName,
@@ -124,7 +125,11 @@ export const JobViewRow = Schema.Struct({
   seq: Schema.NullOr(SafeInteger),
   gapReason: Schema.NullOr(
     Schema.Literals(["expired", "blocked", "outage", "session", "overflow", "erased-at-source", "unknown"])
-  )
+  ),
+  erasureId: Schema.NullOr(Schema.String),
+  erasureState: Schema.NullOr(ErasureState),
+  erasureExecuted: Schema.NullOr(SafeInteger),
+  tombstone: Schema.NullOr(LogObject.fields.sha256)
 })
 
 /** The job of a row. */

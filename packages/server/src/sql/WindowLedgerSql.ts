@@ -12,11 +12,17 @@ import { decodeRows, jobColumns, jobOf, JobViewRow, objectOf, progressColumns, P
 
 const DueRow = Schema.Struct({ customer: CustomerId, job: JobId })
 
+const erasureOf = ({ erasureExecuted, erasureId, erasureState, tombstone }: typeof JobViewRow.Type) =>
+  erasureId === null || erasureState === null || tombstone === null
+    ? null
+    : { id: erasureId, state: erasureState, executed: erasureExecuted, tombstone }
+
 const viewOf = (row: typeof JobViewRow.Type): JobView => ({
   job: jobOf(row, row.sourceName),
   object: row.state === "committed" ? objectOf(row) : null,
   entry: row.leafIndex === null || row.seq === null ? null : { leafIndex: row.leafIndex, seq: row.seq },
-  gapReason: row.gapReason
+  gapReason: row.gapReason,
+  erasure: erasureOf(row)
 })
 
 const progressOf = (row: typeof ProgressRow.Type): SourceProgress => {
@@ -45,11 +51,13 @@ const make = Effect.gen(function*() {
   const views = (where: Statement.Fragment) =>
     decodeRows(JobViewRow)(sql`
       SELECT ${sql.literal(jobColumns)}, s.name AS "sourceName", e.leaf_index AS "leafIndex", e.seq,
-        coalesce(j.gap_reason, g.gap_reason) AS "gapReason"
+        coalesce(j.gap_reason, g.gap_reason) AS "gapReason", r.id AS "erasureId", r.state AS "erasureState",
+        r.executed_ms AS "erasureExecuted", encode(coalesce(r.done_document, r.intent_document), 'hex') AS tombstone
       FROM log_jobs j
       JOIN sources s ON s.customer_id = j.customer_id AND s.id = j.source_id
       LEFT JOIN log_jobs g ON g.customer_id = j.customer_id AND g.id = j.superseded_by
       LEFT JOIN ledger_entries e ON e.customer_id = j.customer_id AND e.job_id = coalesce(j.entry_job, j.superseded_by)
+      LEFT JOIN erasures r ON r.customer_id = j.customer_id AND r.id = j.erasure_id
       ${where}`)
 
   // One job a window: those replaced by a split or a gap are reachable by their id only.

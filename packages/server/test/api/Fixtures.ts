@@ -89,7 +89,8 @@ export const newJob = Effect.fnUntraced(function*(options: {
       }
       : null,
     entry: committed ? { leafIndex: 7, seq: 5 } : null,
-    gapReason: options.state === "gap" ? "expired" : null
+    gapReason: options.state === "gap" ? "expired" : null,
+    erasure: null
   }
   state.jobs.set(view.job.id, view)
   return view

@@ -18,8 +18,14 @@ import { type Source, SourceName } from "@rainlogs/core/domain/Source"
 import type { Zone } from "@rainlogs/core/domain/Zone"
 import { LedgerEvents } from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
+import { PolicyChanges } from "@rainlogs/core/ledger/PolicyChanges"
 import { type LedgerStatus, Publisher } from "@rainlogs/core/ledger/Publisher"
 import { Signer } from "@rainlogs/core/ledger/Signer"
+import { Erasures } from "@rainlogs/core/lifecycle/Erasures"
+import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
+import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
+import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
+import { Retention } from "@rainlogs/core/lifecycle/Retention"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
@@ -281,6 +287,12 @@ export const layer = Layer.mergeAll(
   ledgerStore,
   publisher,
   anchorLoop,
+  Layer.mock(ErasureStore, {}),
+  Layer.mock(Erasures, {}),
+  Layer.mock(HoldStore, {}),
+  Layer.mock(LegalHolds, {}),
+  Layer.mock(PolicyChanges, {}),
+  Layer.mock(Retention, {}),
   // Asked only where ledgers are public; a test of that brings its own.
   Layer.mock(ObjectStore, {}),
   bundleStore,

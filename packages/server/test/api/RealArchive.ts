@@ -14,6 +14,7 @@ import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
@@ -21,6 +22,8 @@ import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
+import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
+import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Context, Effect, Layer, Option, Redacted, type Stream } from "effect"
@@ -66,10 +69,13 @@ const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ 
 
 /** The ports without a server. */
 export const Ports = Planner.layer().pipe(
+  Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer(), sealer)),
   Layer.provideMerge(Layer.mergeAll(
     BundleStoreSql.layer,
     CustomerStoreSql.layer,
+    ErasureStoreSql.layer,
+    HoldStoreSql.layer,
     LedgerStoreSql.layer,
     WindowLedgerSql.layer,
     files,

@@ -56,7 +56,8 @@ describe("PlanSql", { timeout: 60_000 }, () => {
             },
             object: null,
             entry: null,
-            gapReason: null
+            gapReason: null,
+            erasure: null
           }
           assert.deepStrictEqual(found, Option.some(expected))
         }))

@@ -10,7 +10,7 @@ import { readMigrations } from "../../../../scripts/embed-migrations.ts"
 import * as Migrations from "../../src/database/Migrations.ts"
 import { withCustomer } from "../../src/database/Tenant.ts"
 import * as TestDatabase from "../TestDatabase.ts"
-import { attack, end, insertEntry, insertJob, insertTile, makeTimeline, refusal } from "./attack.ts"
+import { attack, end, insertEntry, insertJob, insertTile, makeHeldTimeline, makeTimeline, refusal } from "./attack.ts"
 import { Live, live, makeCustomer, start, step } from "./fixtures.ts"
 
 /** A requested bundle of `owner` for the zone of `source`. */
@@ -40,6 +40,9 @@ describe("the schema", { timeout: 60_000 }, () => {
         "windows",
         "timelines",
         "ledger_entries",
+        "holds",
+        "hold_scopes",
+        "erasures",
         "bundle_jobs"
       ]
 
@@ -58,8 +61,8 @@ describe("the schema", { timeout: 60_000 }, () => {
       it.effect("with the WHERE forgotten a customer sees and changes its own rows only", () =>
         Effect.gen(function*() {
           const sql = yield* SqlClient.SqlClient
-          const mine = yield* makeTimeline
-          const theirs = yield* makeTimeline
+          const mine = yield* makeHeldTimeline
+          const theirs = yield* makeHeldTimeline
           for (const source of [mine, theirs]) {
             yield* insertBundle(sql, source, source).pipe(withCustomer(source.customer))
           }

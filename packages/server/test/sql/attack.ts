@@ -4,11 +4,25 @@
 import { assert } from "@effect/vitest"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import type { Source } from "@rainlogs/core/domain/Source"
-import { Effect, Predicate } from "effect"
+import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
+import * as Hex from "@rainlogs/verify/Hex"
+import { Effect, Option, Predicate } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { randomUUID } from "node:crypto"
 import { withCustomer } from "../../src/database/Tenant.ts"
-import { digest, jobAt, leaseOrDie, makeOne, objectFor, plan, readTiles, start, step, windowAt } from "./fixtures.ts"
+import {
+  digest,
+  eventFor,
+  jobAt,
+  leaseOrDie,
+  makeOne,
+  objectFor,
+  plan,
+  readTiles,
+  start,
+  step,
+  windowAt
+} from "./fixtures.ts"
 
 /** What the server says to a statement that must fail: SQLSTATE, constraint and message in one line. */
 export const refusal = (error: SqlError.SqlError): string => {
@@ -18,6 +32,58 @@ export const refusal = (error: SqlError.SqlError): string => {
     .map((name) => Predicate.hasProperty(cause, name) && cause[name] !== undefined ? String(cause[name]) : "-")
     .join(" ")
 }
+
+/** Puts a hold over all of the customer, and an erasure of the source's first window, into ledger and tables. */
+const holdAndErase = Effect.fnUntraced(function*(source: Source) {
+  const { customer, origin } = source
+  const ledger = yield* LedgerStore
+  const sql = yield* SqlClient.SqlClient
+  const [hold, erasure] = [eventFor(origin, "hold", "hold"), eventFor(origin, "tombstone", "tombstone")]
+  const document = (draft: typeof hold) => Hex.decode(draft.document.sha256, 32)
+  const [holding, erasing] = [randomUUID(), randomUUID()]
+  yield* ledger.appendAt({ customer, origin }, start, () =>
+    Effect.gen(function*() {
+      yield* sql`INSERT INTO holds ${
+        sql.insert({
+          customer_id: customer,
+          id: holding,
+          basis: "case 12",
+          issued_ms: start,
+          job_id: hold.job,
+          document: document(hold)
+        })
+      }`
+      yield* sql`INSERT INTO hold_scopes ${
+        sql.insert({ customer_id: customer, hold_id: holding, chain: "*", from_ms: 0, to_ms: 1 })
+      }`
+      return Option.some(hold)
+    }))
+  yield* ledger.appendAt({ customer, origin }, start, () =>
+    Effect.gen(function*() {
+      yield* sql`INSERT INTO erasures ${
+        sql.insert({
+          customer_id: customer,
+          id: erasing,
+          state: "announced",
+          reason: "retention",
+          method: "delete",
+          basis: "retention",
+          policy: document(hold),
+          requested_ms: start,
+          not_before_ms: start,
+          targets: 1,
+          intent_job: erasure.job,
+          intent_document: document(erasure),
+          updated_ms: start
+        })
+      }`
+      yield* sql`UPDATE log_jobs SET erasure_id = ${erasing} WHERE id = ${jobAt(source, 0)}`
+      return Option.some(erasure)
+    }))
+})
+
+/** The source with three windows: the first committed, the others planned; a hold, and an erasure of the first. */
+export const makeHeldTimeline = Effect.tap(Effect.suspend(() => makeTimeline), holdAndErase)
 
 /** The source with three windows: the first committed, the others planned. */
 export const makeTimeline = Effect.gen(function*() {

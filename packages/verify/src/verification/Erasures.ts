@@ -12,13 +12,12 @@ import type { Tombstone, TombstoneExecution, TombstoneTarget } from "../Tombston
 import type { VerifierKey } from "../VerifierKey.ts"
 import { clockSkew } from "./Anchoring.ts"
 import { isoTime } from "./Coverage.ts"
+import { dueAt, isAuthorised } from "./ErasureRules.ts"
 import type { FindingDraft, Findings } from "./Findings.ts"
 import { holdOver } from "./Holds.ts"
 import type { ObjectLeaves } from "./ObjectLeaves.ts"
 import type { MissingObject } from "./Objects.ts"
-import { hasQuorum, type PolicyInForce, retentionDays } from "./Policies.ts"
-
-const day = 86_400_000
+import { type PolicyInForce, retentionDays } from "./Policies.ts"
 
 /** What is in force where a tombstone stands in the control chain. */
 export interface TombstoneContext {
@@ -122,9 +121,8 @@ export class Erasures {
       this.#at(entry, { code: "BAD_SIGNATURE", detail: `the signature of ${key.name} on the tombstone is invalid` })
     }
     const quorum = policy.policy.eraseQuorum
-    const authorised = tombstone.reason === "retention" || quorum === 0
-      ? byLog.verified.length > 0 || (quorum > 0 && hasQuorum(note, policy.policy, verifySignature))
-      : hasQuorum(note, policy.policy, verifySignature)
+    const logSigned = byLog.verified.length > 0
+    const authorised = isAuthorised(tombstone.reason, note, { policy: policy.policy, logSigned, verifySignature })
     if (authorised) return true
     this.#at(entry, {
       code: "TOMBSTONE_UNAUTHORISED",
@@ -209,7 +207,7 @@ export class Erasures {
     if (tombstone.reason !== "retention") return null
     const policies = [intent?.context.policy, context.policy].flatMap((policy) => policy ? [policy.policy] : [])
     const days = Math.max(0, ...policies.map((policy) => retentionDays(policy)))
-    const due = entry.window.to + days * day
+    const due = dueAt(entry.window.to, days)
     if (policies.length > 0 && executed >= due) return null
     const detail = `the object was erased before the ${days} days of the policy in force had passed`
     return { code: "RETENTION_VIOLATION", detail, expected: `after ${isoTime(due)}`, actual: isoTime(executed) }
