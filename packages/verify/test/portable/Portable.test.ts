@@ -330,8 +330,7 @@ describe("the verifier, wherever it runs", () => {
         "browser",
         "--minify",
         // Notes to bundlers, which say nothing to a browser.
-        "--comments.annotation",
-        "false",
+        "--no-comments",
         "--file",
         at("verifier.js")
       ], { stdio: "ignore" })
