@@ -90,7 +90,9 @@ const build = (name) => {
     files: ["**/*.js", "**/*.d.ts", "README.md", "LICENSE"],
     exports: {
       ...Object.fromEntries(
-        modules(target).toSorted().map((path) => [`./${path}`, { types: `./${path}.d.ts`, default: `./${path}.js` }])
+        modules(target).filter((path) => !pageScripts.has(path)).toSorted().map((
+          path
+        ) => [`./${path}`, { types: `./${path}.d.ts`, default: `./${path}.js` }])
       ),
       "./package.json": "./package.json"
     },
@@ -132,6 +134,8 @@ const load = () => {
   }
 }
 
+/** Modules that run in a document: the page is built from them, and nobody imports them. */
+const pageScripts = new Set(["browser/Page"])
 /** Modules that do their work when loaded, or load on one runtime only. */
 const executables = new Set(["@rainlogs/verify/node/rainlogs-verify", "@rainlogs/server/http/HttpServerBun"])
 
