@@ -2,20 +2,18 @@
  * What an archive says of its signer: the sealed keys of every ledger, and the newest head that each of them signed.
  */
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
-import { decode } from "@rainlogs/verify/Ascii"
 import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
-import * as Field from "@rainlogs/verify/Field"
 import { parseGenesis } from "@rainlogs/verify/Genesis"
 import { eventPath, ledgerPrefix, ledgersPrefix } from "@rainlogs/verify/Layout"
-import { Lines } from "@rainlogs/verify/Lines"
 import { MalformedError } from "@rainlogs/verify/Malformed"
 import { emptyRoot } from "@rainlogs/verify/Merkle"
 import { verify as verifySignature } from "@rainlogs/verify/node/NativeEd25519"
 import { parseNote, verifyNote } from "@rainlogs/verify/Note"
 import { sameKey } from "@rainlogs/verify/VerifierKey"
-import { CustomerId } from "../domain/Identifier.ts"
+import type { CustomerId } from "../domain/Identifier.ts"
 import { originOfKeyFile, parseKeyFile, type SignerKeys } from "../ledger/SignerKeyFile.ts"
 import type { StoredState } from "../ledger/SignerStateFile.ts"
+import { catalogCustomer, catalogPrefix, parseCatalogFile } from "./CatalogFile.ts"
 import { signerCatalogPrefix } from "./SignerCatalog.ts"
 
 /** The keys that go on with a ledger, as their file, and what they signed last. */
@@ -134,13 +132,11 @@ export const readArchivedKeys = async (
 /** The ids of the key-encryption keys that the customers' catalog was sealed with, by customer. */
 export const archivedKeks = async (reader: ArchiveReader): Promise<ReadonlyMap<CustomerId, string>> => {
   const keks = new Map<CustomerId, string>()
-  for await (const { key } of reader.list("catalog/")) {
-    const id = /^catalog\/([0-9a-f-]{36})\/[0-9]{15}$/.exec(key)?.[1]
-    const bytes = id === undefined ? null : await reader.read(key)
-    if (id === undefined || bytes === null) continue
-    const lines = new Lines("rainlogs-catalog/v1", decode(bytes))
-    lines.field("customer", Field.uuid)
-    keks.set(CustomerId.make(id), lines.field("kek", Field.token))
+  for await (const { key } of reader.list(catalogPrefix)) {
+    const customer = catalogCustomer(key)
+    const bytes = customer === null ? null : await reader.read(key)
+    if (customer === null || bytes === null) continue
+    keks.set(customer, parseCatalogFile(customer, bytes).kek)
   }
   return keks
 }

@@ -2,30 +2,28 @@
  * The catalog: every customer's record, sealed under the customer's key at `catalog/<customer>/<saved, 15 digits>` in
  * the archive, so that a lost database can be rebuilt from the archive and the master key.
  */
-import { decode, encode } from "@rainlogs/verify/Ascii"
-import * as Base64 from "@rainlogs/verify/Base64"
-import * as Field from "@rainlogs/verify/Field"
-import { joinLines, Lines } from "@rainlogs/verify/Lines"
-import { Clock, Context, Duration, Effect, Layer, Option, Redacted, Schedule, Schema, Stream } from "effect"
+import { encode } from "@rainlogs/verify/Ascii"
+import { Clock, Context, Duration, Effect, Layer, Redacted, Schedule, Schema, Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
-import { CustomerId } from "../domain/Identifier.ts"
+import type { CustomerId } from "../domain/Identifier.ts"
 import { LedgerStore } from "../ledger/LedgerStore.ts"
 import { Kms, type KmsError } from "../secrets/Kms.ts"
 import { type ObjectExists, type ObjectMissing, ObjectStore, StorageError } from "../storage/ObjectStore.ts"
+import {
+  catalogCustomer,
+  catalogFormat,
+  catalogKey,
+  catalogPrefix,
+  catalogTime,
+  parseCatalogFile,
+  printCatalogFile
+} from "./CatalogFile.ts"
 import { CustomerRecord } from "./CustomerRecord.ts"
 import { CustomerRecords } from "./CustomerRecords.ts"
 
-const format = "rainlogs-catalog/v1"
-const prefix = "catalog/"
 const Json = Schema.fromJsonString(CustomerRecord)
 // An older record under a newer name would bring revoked API keys back: customer and time are both sealed in.
-const context = (key: string): Uint8Array => encode(`${format}\n${key}\n`)
-
-/** The stored record of one customer. */
-export interface CatalogEntry {
-  readonly key: string
-  readonly customer: CustomerId
-}
+const context = (key: string): Uint8Array => encode(`${catalogFormat}\n${key}\n`)
 
 /** Saves and reads customers' records. */
 export class Catalog extends Context.Service<Catalog, {
@@ -50,48 +48,40 @@ const make = Effect.gen(function*() {
   const records = yield* CustomerRecords
   const saved = new Map<CustomerId, string>()
 
-  const stored = Effect.map(Stream.runCollect(objects.list(prefix)), (found) => {
-    const byCustomer = new Map<CustomerId, Array<string>>()
-    for (const { key } of found) {
-      const id = /^catalog\/([0-9a-f-]{36})\/[0-9]{15}$/.exec(key)?.[1]
-      if (id === undefined) continue
-      const customer = CustomerId.make(id)
-      byCustomer.set(customer, [...byCustomer.get(customer) ?? [], key])
-    }
-    return byCustomer
-  })
+  const storedBelow = (prefix: string) =>
+    Effect.map(Stream.runCollect(objects.list(prefix)), (found) => {
+      const byCustomer = new Map<CustomerId, Array<string>>()
+      for (const { key } of found) {
+        const customer = catalogCustomer(key)
+        if (customer !== null) byCustomer.set(customer, [...byCustomer.get(customer) ?? [], key])
+      }
+      return byCustomer
+    })
 
   const open = Effect.fnUntraced(function*(customer: CustomerId, key: string) {
     const bytes = yield* objects.getBytes(key)
     const { kek, sealed } = yield* Effect.try({
-      try: () => {
-        const lines = new Lines(format, decode(bytes, format))
-        const named = lines.field("customer", Field.uuid)
-        const kek = lines.field("kek", Field.token)
-        const sealed = lines.field("sealed", (_, text) => Base64.decode(text))
-        lines.end()
-        if (named !== customer) throw new Error(`it is of customer ${named}`)
-        return { kek, sealed }
-      },
+      try: () => parseCatalogFile(customer, bytes),
       catch: (cause) => corrupt(key, cause instanceof Error ? cause.message : String(cause))
     })
     const plain = yield* kms.unwrap(customer, { kek, bytes: sealed }, context(key))
     return Buffer.from(Redacted.value(plain)).toString()
   })
 
-  const saveOne = Effect.fnUntraced(function*(customer: CustomerId, keys: ReadonlyArray<string>) {
+  const saveOne = Effect.fnUntraced(function*(customer: CustomerId) {
     const text = yield* Effect.orDie(Schema.encodeEffect(Json)(yield* records.read(customer)))
+    // Most of the time nothing has changed, and the store is not asked.
+    if (saved.get(customer) === text) return
+    const keys = (yield* storedBelow(`${catalogPrefix}${customer}/`)).get(customer) ?? []
     const newest = keys.at(-1)
     const last = saved.get(customer) ?? (newest === undefined ? undefined : yield* open(customer, newest))
     if (last !== text) {
       // Names sort by time, whatever the clock does meanwhile.
-      const after = newest === undefined ? 0 : Number(newest.slice(-15)) + 1
-      const time = Math.max(yield* Clock.currentTimeMillis, after)
-      const key = `${prefix}${customer}/${String(time).padStart(15, "0")}`
+      const after = newest === undefined ? 0 : catalogTime(newest) + 1
+      const key = catalogKey(customer, Math.max(yield* Clock.currentTimeMillis, after))
       const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
       const { bytes, kek } = yield* kms.wrap(customer, secret, context(key))
-      const document = joinLines([format, `customer ${customer}`, `kek ${kek}`, `sealed ${Base64.encode(bytes)}`])
-      yield* objects.putBytes(key, encode(document, format))
+      yield* objects.putBytes(key, printCatalogFile(customer, { kek, sealed: bytes }))
       // What a customer was called before is kept no longer than it is needed.
       yield* Effect.forEach(keys, (key) => objects.remove(key), { discard: true })
     }
@@ -100,12 +90,11 @@ const make = Effect.gen(function*() {
 
   return Catalog.of({
     save: Effect.gen(function*() {
-      const keys = yield* stored
-      for (const { customer } of yield* ledgers.ledgers) yield* saveOne(customer, keys.get(customer) ?? [])
+      for (const { customer } of yield* ledgers.ledgers) yield* saveOne(customer)
     }).pipe(Effect.withSpan("Catalog.save")),
     records: Effect.gen(function*() {
       const found: Array<CustomerRecord> = []
-      for (const [customer, keys] of yield* stored) {
+      for (const [customer, keys] of yield* storedBelow(catalogPrefix)) {
         const newest = keys.at(-1)
         if (newest === undefined) continue
         const text = yield* open(customer, newest)
@@ -135,9 +124,3 @@ export const saveLoop: Layer.Layer<never, never, Catalog> = Layer.effectDiscard(
     yield* Effect.addFinalizer(() => save)
   })
 )
-
-/** Whether there is anything to rebuild from. */
-export const isEmpty = (records: ReadonlyArray<CustomerRecord>): Option.Option<string> =>
-  records.length > 0
-    ? Option.none()
-    : Option.some("the archive has no catalog: it was written by an earlier version, or is none")

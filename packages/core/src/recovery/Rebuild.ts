@@ -17,13 +17,13 @@ import { parseRelease } from "@rainlogs/verify/Release"
 import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
-import { Clock, Context, Effect, Layer, Option, Schema, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Schema, Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import { LedgerStore } from "../ledger/LedgerStore.ts"
 import { Signer, type SignerUnavailable } from "../ledger/Signer.ts"
 import type { KmsError } from "../secrets/Kms.ts"
 import type { ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
-import { Catalog, isEmpty } from "./Catalog.ts"
+import { Catalog } from "./Catalog.ts"
 import type { CustomerRecord } from "./CustomerRecord.ts"
 import { CustomerRecords, type LifecycleDocument, type RestoredEntry } from "./CustomerRecords.ts"
 
@@ -148,8 +148,9 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
   return Rebuild.of({
     run: Effect.fn("Rebuild.run")(function*(onEntries) {
       const all = yield* catalog.records
-      const nothing = isEmpty(all)
-      if (Option.isSome(nothing)) return yield* refused(nothing.value)
+      if (all.length === 0) {
+        return yield* refused("the archive has no catalog: it was written by an earlier version, or is none")
+      }
       const known = new Map((yield* ledgers.ledgers).map((ledger) => [ledger.customer, ledger]))
       const stranger = [...known.keys()].find((customer) => all.every(({ id }) => id !== customer))
       if (stranger !== undefined) {
