@@ -6,7 +6,7 @@ import { encode } from "./Ascii.ts"
 import * as Field from "./Field.ts"
 import { joinLines, Lines } from "./Lines.ts"
 import { MalformedError } from "./Malformed.ts"
-import { parseVerifierKey, printVerifierKey, type VerifierKey } from "./VerifierKey.ts"
+import { parseVerifierKey, printKeyId, printVerifierKey, type VerifierKey } from "./VerifierKey.ts"
 
 const format = "rainlogs-keys/v1"
 
@@ -35,8 +35,6 @@ export interface Keys {
   readonly revoked: ReadonlyArray<Revocation>
 }
 
-const printId = (id: number): string => id.toString(16).padStart(8, "0")
-
 const parseId = (text: string): number => {
   if (!/^[0-9a-f]{8}$/.test(text)) throw new MalformedError(format, `"${text}" is not a key id of 8 hex digits`)
   return Number.parseInt(text, 16)
@@ -51,7 +49,7 @@ const check = (keys: Keys): Keys => {
   if (clock.type !== 4 || clock.name !== `${origin}/clock`) {
     throw new MalformedError(format, "the clock's key is of type 4, named <origin>/clock")
   }
-  Field.ascending(format, revoked, ({ id }) => printId(id))
+  Field.ascending(format, revoked, ({ id }) => printKeyId(id))
   if (revoked.some(({ id }) => id === log.id || id === clock.id)) {
     throw new MalformedError(format, "a key in force is revoked")
   }
@@ -69,7 +67,7 @@ export const printKeys = (keys: Keys): string => {
     `log ${printVerifierKey(log)}`,
     `clock ${printVerifierKey(clock)}`,
     ...revoked.map(({ id, since, reason }) =>
-      `revoked ${printId(id)} ${Field.count(format, since)} ${Field.token(format, reason)}`
+      `revoked ${printKeyId(id)} ${Field.count(format, since)} ${Field.token(format, reason)}`
     )
   ])
   encode(text, format)

@@ -10,8 +10,11 @@ import { encode as hex } from "./Hex.ts"
 /** The directory that holds one ledger directory per origin. */
 export const ledgersPrefix = "integrity/v1"
 
+/** What an origin is called in names of files: hex SHA-256 of it. */
+export const originHash = (origin: string): string => hex(sha256(encode(origin)))
+
 /** The ledger directory of an origin: `integrity/v1/<hex SHA256(origin)>`, without a trailing slash. */
-export const ledgerPrefix = (origin: string): string => `${ledgersPrefix}/${hex(sha256(encode(origin)))}`
+export const ledgerPrefix = (origin: string): string => `${ledgersPrefix}/${originHash(origin)}`
 
 /** A path below the ledger directory of an origin. */
 export const ledgerKey = (origin: string, relativePath: string): string => `${ledgerPrefix(origin)}/${relativePath}`

@@ -32,6 +32,9 @@ export const keyIdBytes = (id: number): Uint8Array => {
   return bytes
 }
 
+/** The key id as it is written: 8 hex digits. */
+export const printKeyId = (id: number): string => id.toString(16).padStart(8, "0")
+
 /** The key with its id computed; throws {@link MalformedError} for a bad name or a public key that has not 32 bytes. */
 export const makeVerifierKey = (name: string, type: 1 | 4, publicKey: Uint8Array): VerifierKey => {
   if (!isKeyName(name)) throw new MalformedError(format, "a key name has no white space and no plus sign")
@@ -44,7 +47,7 @@ export const makeVerifierKey = (name: string, type: 1 | 4, publicKey: Uint8Array
 
 /** Prints the key as text. */
 export const printVerifierKey = (key: VerifierKey): string =>
-  `${key.name}+${key.id.toString(16).padStart(8, "0")}+${toBase64(concat(Uint8Array.of(key.type), key.publicKey))}`
+  `${key.name}+${printKeyId(key.id)}+${toBase64(concat(Uint8Array.of(key.type), key.publicKey))}`
 
 /** Reads a key; throws {@link MalformedError} when any character was changed or lost (the id binds name and key). */
 export const parseVerifierKey = (text: string): VerifierKey => {
@@ -55,7 +58,7 @@ export const parseVerifierKey = (text: string): VerifierKey => {
     throw new MalformedError(format, `key type ${type}, expected 1 (Ed25519) or 4 (cosignature)`)
   }
   const key = makeVerifierKey(name, type, bytes.slice(1))
-  if (idText !== key.id.toString(16).padStart(8, "0")) {
+  if (idText !== printKeyId(key.id)) {
     throw new MalformedError(format, `the id "${idText}" does not belong to this name and public key`)
   }
   return key

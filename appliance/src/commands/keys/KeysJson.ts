@@ -3,6 +3,7 @@
  */
 import { type ChainedKeys, keyId } from "@rainlogs/core/ledger/KeyHistory"
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
+import { printKeyId } from "@rainlogs/verify/VerifierKey"
 
 const iso = (time: number): string => new Date(time).toISOString()
 
@@ -20,7 +21,7 @@ export const keysJson = (
   log,
   clock,
   revoked: revoked.map(({ id, reason, since }) => ({
-    id: id.toString(16).padStart(8, "0"),
+    id: printKeyId(id),
     since: iso(since),
     reason
   }))

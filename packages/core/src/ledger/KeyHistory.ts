@@ -4,7 +4,7 @@
 import { parseGenesis } from "@rainlogs/verify/Genesis"
 import type { Revocation } from "@rainlogs/verify/Keys"
 import { parseNote } from "@rainlogs/verify/Note"
-import { parseVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { parseVerifierKey, printKeyId, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Context, Effect, Layer, Option } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
@@ -28,7 +28,7 @@ export interface ChainedKeys {
 }
 
 /** The id of a key as it is written: 8 hex digits. */
-export const keyId = (vkey: string): string => parseVerifierKey(vkey).id.toString(16).padStart(8, "0")
+export const keyId = (vkey: string): string => printKeyId(parseVerifierKey(vkey).id)
 
 /** Reads the keys of ledgers. */
 export class KeyHistory extends Context.Service<KeyHistory, {

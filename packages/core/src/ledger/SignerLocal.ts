@@ -9,8 +9,8 @@
  */
 import { equal } from "@rainlogs/verify/Bytes"
 import { signCheckpoint } from "@rainlogs/verify/Checkpoint"
-import { sha256 } from "@rainlogs/verify/Hash"
 import * as Hex from "@rainlogs/verify/Hex"
+import { originHash } from "@rainlogs/verify/Layout"
 import { emptyRoot, verifyConsistency } from "@rainlogs/verify/Merkle"
 import { printNote, signNote } from "@rainlogs/verify/Note"
 import { printVerifierKey } from "@rainlogs/verify/VerifierKey"
@@ -243,8 +243,7 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
 })
 
 /** Where an origin's files lie in the signer's directory, without their endings. */
-export const signerFile = (directory: string, origin: string): string =>
-  join(directory, Hex.encode(sha256(new TextEncoder().encode(origin))))
+export const signerFile = (directory: string, origin: string): string => join(directory, originHash(origin))
 
 /** Why the tree must not be signed after `last`, or null if it extends it. */
 export const objectionTo = (

@@ -3,9 +3,8 @@
  * wrapping key on the recovery sheet a lost signer is made again from them. They are sealed under that key and not under
  * the master key, so that whoever decrypts logs cannot sign.
  */
-import { sha256 } from "@rainlogs/verify/Hash"
-import * as Hex from "@rainlogs/verify/Hex"
-import { parseVerifierKey } from "@rainlogs/verify/VerifierKey"
+import { originHash } from "@rainlogs/verify/Layout"
+import { parseVerifierKey, printKeyId } from "@rainlogs/verify/VerifierKey"
 import { Effect, Stream } from "effect"
 import type { Origin } from "../domain/Customer.ts"
 import type { Signer } from "../ledger/Signer.ts"
@@ -14,11 +13,9 @@ import { type ObjectStore, StorageError } from "../storage/ObjectStore.ts"
 /** Where all sealed keys lie. */
 export const signerCatalogPrefix = "catalog/signer/"
 
-const prefixOf = (origin: Origin): string =>
-  `${signerCatalogPrefix}${Hex.encode(sha256(new TextEncoder().encode(origin)))}/`
+const prefixOf = (origin: Origin): string => `${signerCatalogPrefix}${originHash(origin)}/`
 
-const keyOf = (origin: Origin, log: string): string =>
-  `${prefixOf(origin)}${parseVerifierKey(log).id.toString(16).padStart(8, "0")}`
+const keyOf = (origin: Origin, log: string): string => `${prefixOf(origin)}${printKeyId(parseVerifierKey(log).id)}`
 
 /** Keeps the keys that the signer has now, in use and prepared; again, it is the same objects. */
 export const keepSealedKeys = Effect.fn("SignerCatalog.keep")(

@@ -1,22 +1,18 @@
 /**
  * What the signer process knows of its directory beyond the port: which origins have keys, and whether it can write.
  */
-import { sha256 } from "@rainlogs/verify/Hash"
-import * as Hex from "@rainlogs/verify/Hex"
 import { Effect } from "effect"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import type { Origin } from "../domain/Customer.ts"
 import { SignerUnavailable } from "../ledger/Signer.ts"
+import { signerFile } from "../ledger/SignerLocal.ts"
 import { readIfPresent, writeTemporary } from "../storage/DurableFile.ts"
 
 /** Whether `SignerLocal` keeps keys of the origin in the directory. */
 export const hasKeys = (directory: string, origin: Origin): Effect.Effect<boolean, SignerUnavailable> =>
   Effect.tryPromise({
-    try: async () => {
-      const id = Hex.encode(sha256(new TextEncoder().encode(origin)))
-      return await readIfPresent(join(directory, `${id}.keys`)) !== null
-    },
+    try: async () => await readIfPresent(`${signerFile(directory, origin)}.keys`) !== null,
     catch: (error) => new SignerUnavailable({ origin, detail: error instanceof Error ? error.message : String(error) })
   })
 
