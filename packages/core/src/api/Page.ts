@@ -22,6 +22,17 @@ export const parseCursor = (cursor: string): { readonly time: number; readonly i
   return { time: Number(cursor.slice(0, at)), id: cursor.slice(at + 1) }
 }
 
+/** The page of at most `limit` items, of one more than are asked for; `next` where there is more. */
+export const cutPage = <Item>(
+  found: ReadonlyArray<Item>,
+  limit: number,
+  cursorOf: (last: Item) => string
+): { readonly shown: ReadonlyArray<Item>; readonly next: string | null } => {
+  const shown = found.slice(0, limit)
+  const last = shown.at(-1)
+  return { shown, next: found.length > limit && last !== undefined ? cursorOf(last) : null }
+}
+
 /** The parameters of a page. */
 export const pageQuery = {
   limit: Schema.optionalKey(

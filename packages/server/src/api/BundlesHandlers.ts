@@ -4,9 +4,10 @@
 import { Api } from "@rainlogs/core/api/Api"
 import { CurrentCustomer } from "@rainlogs/core/api/Authorization"
 import { mostBundlesPerPage } from "@rainlogs/core/api/BundleResource"
+import { cutPage, parseCursor, printCursor } from "@rainlogs/core/api/Page"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
-import { BundleId, type BundleJob } from "@rainlogs/core/bundle/BundleJob"
+import { BundleId } from "@rainlogs/core/bundle/BundleJob"
 import { type BundleLimits, BundleStore } from "@rainlogs/core/bundle/BundleStore"
 import { Clock, DateTime, Effect, Option, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
@@ -22,7 +23,8 @@ import {
   onTooManyBundles
 } from "./BundleAnswers.ts"
 import * as ByteRanges from "./ByteRanges.ts"
-import { onDatabaseError, zoneNotFound } from "./Failures.ts"
+import { onDatabaseError, ownZone } from "./Failures.ts"
+import { rangeName } from "./RangeName.ts"
 
 /** A customer may have 4 bundles that wait or run, and 50 with the ready ones. */
 export const bundleLimits: BundleLimits = { open: 4, kept: 50 }
@@ -47,10 +49,7 @@ export const layer = HttpApiBuilder.group(
     return handlers.handleAll({
       create: Effect.fn("BundlesHandlers.create")(function*({ headers, payload }) {
         const customer = yield* CurrentCustomer
-        const zone = yield* customers.zone(customer.id, payload.zone).pipe(
-          Effect.catchTag("DatabaseError", onDatabaseError)
-        )
-        if (Option.isNone(zone)) return yield* zoneNotFound
+        yield* ownZone(customers, customer.id, payload.zone)
         const job = yield* store.request(
           {
             id: BundleId.make(randomUUID()),
@@ -78,17 +77,13 @@ export const layer = HttpApiBuilder.group(
       list: Effect.fn("BundlesHandlers.list")(function*({ query }) {
         const customer = yield* CurrentCustomer
         const limit = query.limit ?? mostBundlesPerPage
-        const [createdAt, id] = query.after?.split(".") ?? []
-        const after = createdAt === undefined || id === undefined ? null : { createdAt: Number(createdAt), id }
+        const cursor = query.after === undefined ? null : parseCursor(query.after)
+        const after = cursor === null ? null : { createdAt: cursor.time, id: cursor.id }
         const found = yield* store.bundles(customer.id, { limit: limit + 1, after }).pipe(
           Effect.catchTag("DatabaseError", onDatabaseError)
         )
-        const bundles = found.slice(0, limit)
-        const last = bundles.at(-1)
-        return {
-          bundles: bundles.map(bundleResource),
-          next: found.length > limit && last !== undefined ? `${last.createdAt}.${last.id}` : null
-        }
+        const { next, shown } = cutPage(found, limit, ({ createdAt, id }) => printCursor(createdAt, id))
+        return { bundles: shown.map(bundleResource), next }
       }),
 
       get: Effect.fn("BundlesHandlers.get")(function*({ params }) {
@@ -102,7 +97,7 @@ export const layer = HttpApiBuilder.group(
         const { bytes, sha256 } = job.file
         const { read } = yield* Effect.catch(files.open(job), onBundleUnreadable(job.id))
         const headers = {
-          "content-disposition": `attachment; filename="${fileName(job)}"`,
+          "content-disposition": `attachment; filename="evidence-${rangeName(job.zone, job.range)}.zip"`,
           "accept-ranges": "bytes",
           etag: `"${sha256}"`
         }
@@ -147,9 +142,3 @@ export const layer = HttpApiBuilder.group(
     })
   })
 )
-
-/** `evidence-<zone id>-<from>-<to>.zip`, times as `20260101T000000Z`. */
-const fileName = ({ range, zone }: BundleJob): string => {
-  const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z").replaceAll(/[-:]/g, "")
-  return `evidence-${zone}-${time(range.from)}-${time(range.to)}.zip`
-}

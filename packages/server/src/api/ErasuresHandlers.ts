@@ -4,7 +4,7 @@
 import { Api } from "@rainlogs/core/api/Api"
 import { CurrentCustomer } from "@rainlogs/core/api/Authorization"
 import type { ErasureResource } from "@rainlogs/core/api/ErasuresApi"
-import { parseCursor, printCursor } from "@rainlogs/core/api/Page"
+import { cutPage, parseCursor, printCursor } from "@rainlogs/core/api/Page"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { JobId } from "@rainlogs/core/domain/Identifier"
 import type { Erasure } from "@rainlogs/core/lifecycle/Erasure"
@@ -13,7 +13,7 @@ import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
 import { Clock, DateTime, Effect, Option } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { onDatabaseError, zoneNotFound } from "./Failures.ts"
+import { onDatabaseError, ownZone } from "./Failures.ts"
 import { erasureNotFound, onErasure, onExecution, onSigner, onUnavailable } from "./LifecycleFailures.ts"
 
 const time = DateTime.makeUnsafe
@@ -55,12 +55,7 @@ export const layer = HttpApiBuilder.group(
       draft: Effect.fn("ErasuresHandlers.draft")(function*({ payload }) {
         const own = yield* ledger
         const { after, basis, from, method, reason, to, zone } = payload
-        if (zone !== null) {
-          const found = yield* customers.zone(own.customer, zone).pipe(
-            Effect.catchTag("DatabaseError", onDatabaseError)
-          )
-          if (Option.isNone(found)) return yield* zoneNotFound
-        }
+        if (zone !== null) yield* ownZone(customers, own.customer, zone)
         const cursor = after === undefined ? null : parseCursor(after)
         const draft = yield* erasures.draft(
           own,
@@ -97,12 +92,8 @@ export const layer = HttpApiBuilder.group(
           limit: limit + 1,
           before: cursor === null ? null : { requested: cursor.time, id: cursor.id }
         }).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
-        const shown = page.slice(0, limit)
-        const last = shown.at(-1)
-        return {
-          erasures: shown.map(erasureResource),
-          next: page.length > limit && last !== undefined ? printCursor(last.requested, last.id) : null
-        }
+        const { next, shown } = cutPage(page, limit, ({ id, requested }) => printCursor(requested, id))
+        return { erasures: shown.map(erasureResource), next }
       }),
 
       get: Effect.fn("ErasuresHandlers.get")(function*({ params }) {

@@ -12,13 +12,14 @@ import {
   StorageUnavailable,
   ZoneNotFound
 } from "@rainlogs/core/api/Problem"
+import type { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import type { OpenError } from "@rainlogs/core/archive/OpenError"
 import type { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
-import type { JobId } from "@rainlogs/core/domain/Identifier"
+import type { CustomerId, JobId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import type { SignerUnavailable } from "@rainlogs/core/ledger/Signer"
 import type { KmsError } from "@rainlogs/core/secrets/Kms"
 import type { ObjectMissing, StorageError } from "@rainlogs/core/storage/ObjectStore"
-import { type Cause, Effect } from "effect"
+import { type Cause, Effect, Option } from "effect"
 import { randomUUID } from "node:crypto"
 
 /** Handles `DatabaseError`. */
@@ -120,6 +121,13 @@ export const zoneNotFound: Effect.Effect<never, ZoneNotFound> = Effect.suspend((
     })
   )
 )
+
+/** A zone of the customer, with its sealed token; fails with what the caller sees. */
+export const ownZone = (customers: CustomerStore["Service"], customer: CustomerId, id: ZoneId) =>
+  customers.zone(customer, id).pipe(
+    Effect.catchTag("DatabaseError", onDatabaseError),
+    Effect.flatMap(Option.match({ onNone: () => zoneNotFound, onSome: Effect.succeed }))
+  )
 
 /** A job that the caller's customer does not have, whether or not another one has it. */
 export const jobNotFound: Effect.Effect<never, JobNotFound> = Effect.suspend(() =>

@@ -4,7 +4,7 @@
 import { Api } from "@rainlogs/core/api/Api"
 import { CurrentCustomer } from "@rainlogs/core/api/Authorization"
 import type { HoldResource, HoldScopeResource } from "@rainlogs/core/api/HoldsApi"
-import { parseCursor, printCursor } from "@rainlogs/core/api/Page"
+import { cutPage, parseCursor, printCursor } from "@rainlogs/core/api/Page"
 import { HoldNotAllowed } from "@rainlogs/core/api/Problem"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { ZoneId } from "@rainlogs/core/domain/Identifier"
@@ -12,9 +12,9 @@ import { type HoldRecord, HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { type HoldScope, openEnd } from "@rainlogs/verify/Hold"
 import { parseRelease } from "@rainlogs/verify/Release"
-import { Clock, DateTime, Effect, Option } from "effect"
+import { Clock, DateTime, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { onDatabaseError, zoneNotFound } from "./Failures.ts"
+import { onDatabaseError, ownZone } from "./Failures.ts"
 import { onHold, onSigner, onUnavailable } from "./LifecycleFailures.ts"
 
 const time = DateTime.makeUnsafe
@@ -65,11 +65,7 @@ export const layer = HttpApiBuilder.group(
       place: Effect.fn("HoldsHandlers.place")(function*({ payload }) {
         const own = yield* ledger
         for (const { zone } of payload.scopes) {
-          if (zone === null) continue
-          const found = yield* customers.zone(own.customer, zone).pipe(
-            Effect.catchTag("DatabaseError", onDatabaseError)
-          )
-          if (Option.isNone(found)) return yield* zoneNotFound
+          if (zone !== null) yield* ownZone(customers, own.customer, zone)
         }
         const { basis, id } = payload
         const request = { ...(id === undefined ? {} : { id }), scopes: payload.scopes.map(scopeOf), basis }
@@ -88,12 +84,8 @@ export const layer = HttpApiBuilder.group(
           limit: limit + 1,
           before: cursor === null ? null : { issued: cursor.time, id: cursor.id }
         }).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
-        const shown = page.slice(0, limit)
-        const last = shown.at(-1)?.hold
-        return {
-          holds: shown.map(holdResource),
-          next: page.length > limit && last !== undefined ? printCursor(last.issued, last.id) : null
-        }
+        const { next, shown } = cutPage(page, limit, ({ hold }) => printCursor(hold.issued, hold.id))
+        return { holds: shown.map(holdResource), next }
       }),
 
       draftRelease: Effect.fn("HoldsHandlers.draftRelease")(function*({ params, payload }) {

@@ -12,6 +12,7 @@ import { Effect, Option } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import * as Download from "./Download.ts"
 import { jobNotFound, onDatabaseError, onUnreadable } from "./Failures.ts"
+import { rangeName } from "./RangeName.ts"
 import { jobResource } from "./Resources.ts"
 
 /** The `logs` group of the API. */
@@ -46,7 +47,7 @@ export const layer = HttpApiBuilder.group(
         return HttpApiSchema.withHeaders({
           body,
           headers: {
-            "content-disposition": `attachment; filename="${fileName(job)}"`,
+            "content-disposition": `attachment; filename="${rangeName(job.zone, job.window)}.ndjson"`,
             "content-length": String(object.plainSize),
             etag: `"${object.sha256}"`
           }
@@ -55,12 +56,6 @@ export const layer = HttpApiBuilder.group(
     })
   })
 )
-
-/** `<zone id>-<start>-<end>.ndjson`, times as `20260101T000000Z`; only letters, digits, `-` and `.`. */
-const fileName = (job: LogJob): string => {
-  const time = (ms: number) => new Date(ms).toISOString().replace(/\.\d{3}Z$/, "Z").replaceAll(/[-:]/g, "")
-  return `${job.zone}-${time(job.window.from)}-${time(job.window.to)}.ndjson`
-}
 
 const erased = ({ executed, id, state, tombstone }: NonNullable<JobView["erasure"]>) =>
   Effect.fail(

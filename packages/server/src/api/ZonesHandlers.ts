@@ -12,11 +12,11 @@ import { ZoneId } from "@rainlogs/core/domain/Identifier"
 import type { Zone } from "@rainlogs/core/domain/Zone"
 import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
-import { Clock, Effect, Option } from "effect"
+import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { randomUUID } from "node:crypto"
 import * as Circuits from "./Circuits.ts"
-import { onDatabaseError, onKmsError, zoneNotFound } from "./Failures.ts"
+import { onDatabaseError, onKmsError, ownZone } from "./Failures.ts"
 import * as JobPages from "./JobPages.ts"
 import { jobResource, zoneResource } from "./Resources.ts"
 
@@ -49,8 +49,7 @@ export const layer = HttpApiBuilder.group(
 
     const find = Effect.fnUntraced(function*(id: ZoneId) {
       const customer = yield* CurrentCustomer
-      const found = yield* customers.zone(customer.id, id).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
-      return Option.isNone(found) ? yield* zoneNotFound : found.value.zone
+      return (yield* ownZone(customers, customer.id, id)).zone
     })
 
     const progress = Effect.fnUntraced(function*() {
