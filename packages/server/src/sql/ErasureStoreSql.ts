@@ -66,6 +66,30 @@ const erasureOf = ({ intentDocument, intentHash, intentTime, ...row }: typeof Er
   intent: { document: intentDocument, hash: intentHash, time: intentTime }
 })
 
+/** The row of an erasure that is announced and not begun; `intent` is its entry, `updated` in Unix ms. */
+export const announcedRow = (
+  customer: CustomerId,
+  erasure: Pick<Erasure, "id" | "reason" | "method" | "basis" | "requested" | "notBefore" | "targets"> & {
+    readonly policy: string
+  },
+  intent: { readonly job: string; readonly document: string },
+  updated: number
+) => ({
+  customer_id: customer,
+  id: erasure.id,
+  state: "announced",
+  reason: erasure.reason,
+  method: erasure.method,
+  basis: erasure.basis,
+  policy: Hex.decode(erasure.policy, 32),
+  requested_ms: erasure.requested,
+  not_before_ms: erasure.notBefore,
+  targets: erasure.targets,
+  intent_job: intent.job,
+  intent_document: Hex.decode(intent.document, 32),
+  updated_ms: updated
+})
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
@@ -140,23 +164,7 @@ const make = Effect.gen(function*() {
 
     announce: (customer, { erasure, intent, jobs }) =>
       Effect.gen(function*() {
-        yield* sql`INSERT INTO erasures ${
-          sql.insert({
-            customer_id: customer,
-            id: erasure.id,
-            state: "announced",
-            reason: erasure.reason,
-            method: erasure.method,
-            basis: erasure.basis,
-            policy: Hex.decode(erasure.policy, 32),
-            requested_ms: erasure.requested,
-            not_before_ms: erasure.notBefore,
-            targets: erasure.targets,
-            intent_job: intent.job,
-            intent_document: Hex.decode(intent.document, 32),
-            updated_ms: erasure.requested
-          })
-        }`
+        yield* sql`INSERT INTO erasures ${sql.insert(announcedRow(customer, erasure, intent, erasure.requested))}`
         yield* sql`
           UPDATE log_jobs SET erasure_id = ${erasure.id}
           WHERE customer_id = ${customer} AND id IN (

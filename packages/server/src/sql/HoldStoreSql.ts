@@ -4,7 +4,8 @@
 import type { CustomerId } from "@rainlogs/core/domain/Identifier"
 import { type HoldRecord, HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import * as Hex from "@rainlogs/verify/Hex"
-import { Effect, Layer, Option, Schema } from "effect"
+import type { Hold } from "@rainlogs/verify/Hold"
+import { Array as Arr, Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, type Statement } from "effect/sql"
 import { inCustomer } from "./CustomerTransaction.ts"
 import { decodeRows, SafeInteger } from "./Row.ts"
@@ -21,6 +22,35 @@ const HoldRow = Schema.Struct({
   releaseDocument: Schema.NullOr(Schema.String),
   scopes: Schema.Array(Scope)
 })
+
+/** The row of a hold whose entry has this job and document. */
+export const holdRow = (
+  customer: CustomerId,
+  { basis, id, issued }: Hold,
+  { document, job }: { readonly document: string; readonly job: string }
+) => ({
+  customer_id: customer,
+  id,
+  basis,
+  issued_ms: issued,
+  job_id: job,
+  document: Hex.decode(document, 32)
+})
+
+/** Inserts the scopes of a hold whose row is there. */
+export const insertScopes = Effect.fnUntraced(
+  function*(sql: SqlClient.SqlClient, customer: CustomerId, { id, scopes }: Hold) {
+    if (!Arr.isReadonlyArrayNonEmpty(scopes)) return
+    yield* sql`INSERT INTO hold_scopes ${
+      sql.insert(
+        Arr.map(
+          scopes,
+          ({ chain, from, to }) => ({ customer_id: customer, hold_id: id, chain, from_ms: from, to_ms: to })
+        )
+      )
+    }`
+  }
+)
 
 const recordOf = (row: typeof HoldRow.Type): HoldRecord => {
   const { basis, document, id, issued, origin, releasedAt, releaseDocument, scopes } = row
@@ -71,21 +101,8 @@ const make = Effect.gen(function*() {
 
     place: (customer, hold, { document, job }) =>
       Effect.gen(function*() {
-        yield* sql`INSERT INTO holds ${
-          sql.insert({
-            customer_id: customer,
-            id: hold.id,
-            basis: hold.basis,
-            issued_ms: hold.issued,
-            job_id: job,
-            document: Hex.decode(document, 32)
-          })
-        }`
-        for (const { chain, from, to } of hold.scopes) {
-          yield* sql`INSERT INTO hold_scopes ${
-            sql.insert({ customer_id: customer, hold_id: hold.id, chain, from_ms: from, to_ms: to })
-          }`
-        }
+        yield* sql`INSERT INTO holds ${sql.insert(holdRow(customer, hold, { document, job }))}`
+        yield* insertScopes(sql, customer, hold)
       }).pipe(inCustomer(sql, "HoldStore.place", customer)),
 
     release: (customer, id, released, { document, job }) =>

@@ -2,13 +2,14 @@
  * The one way into the ledger, for events and for windows: under the customer's advisory lock, at the place that the
  * rows themselves give (ledger format §3). Everything here runs inside an open transaction of the customer.
  */
-import type { JobId } from "@rainlogs/core/domain/Identifier"
+import type { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
 import { type EntryDraft, placeEntry } from "@rainlogs/core/ledger/EntryDraft"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
 import { genesisPrev } from "@rainlogs/verify/Chain"
-import { printEntry } from "@rainlogs/verify/Entry"
+import { type Entry, printEntry } from "@rainlogs/verify/Entry"
 import * as Hex from "@rainlogs/verify/Hex"
 import { leafHash } from "@rainlogs/verify/Merkle"
+import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { Effect, Schema } from "effect"
 import type { SqlClient } from "effect/sql"
 import { decodeRows, SafeInteger } from "./Row.ts"
@@ -56,6 +57,27 @@ const readPlace = Effect.fnUntraced(
   }
 )
 
+/** The row of an entry; `bytes` are those of its leaf, at place `leaf` of the tree. */
+export const entryRow = (
+  customer: CustomerId,
+  { bytes, entry, leaf }: { readonly leaf: number; readonly bytes: Uint8Array; readonly entry: Entry }
+) => ({
+  customer_id: customer,
+  leaf_index: leaf,
+  origin: entry.origin,
+  chain: entry.chain,
+  seq: entry.seq,
+  kind: entry.kind,
+  job_id: entry.job,
+  prev: Hex.decode(entry.prev, 32),
+  object: Hex.decode(entry.object, 32),
+  hash: Hex.decode(entry.hash, 32),
+  size: entry.size,
+  time_ms: entry.time,
+  entry: bytes,
+  leaf_hash: leafHash(bytes, sha256)
+})
+
 /**
  * Appends the entry of a draft; "exists" if its job is there already with the same object. The transaction holds
  * {@link lockLedger}. Times never go back: an entry's time is `now` (Unix ms) or the last entry's, whichever is later.
@@ -80,24 +102,8 @@ export const appendEntry = Effect.fnUntraced(
       prev: place.prev ?? Hex.encode(genesisPrev(ledger.origin, draft.chain)),
       time: Math.max(now, place.lastTime ?? 0)
     })
-    const bytes = printEntry(entry)
     yield* sql`INSERT INTO ledger_entries ${
-      sql.insert({
-        customer_id: ledger.customer,
-        leaf_index: place.leafIndex,
-        origin: ledger.origin,
-        chain: entry.chain,
-        seq: entry.seq,
-        kind: entry.kind,
-        job_id: entry.job,
-        prev: Hex.decode(entry.prev, 32),
-        object: Hex.decode(entry.object, 32),
-        hash: Hex.decode(entry.hash, 32),
-        size: entry.size,
-        time_ms: entry.time,
-        entry: bytes,
-        leaf_hash: leafHash(bytes)
-      })
+      sql.insert(entryRow(ledger.customer, { leaf: place.leafIndex, bytes: printEntry(entry), entry }))
     }`
     return "appended" as const
   }

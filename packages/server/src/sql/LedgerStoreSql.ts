@@ -126,7 +126,7 @@ const make = Effect.gen(function*() {
     Stream.paginate(Number.MAX_SAFE_INTEGER, (before) =>
       decodeRows(EventRow)(sql`
         SELECT encode(object, 'hex') AS "documentSha256", time_ms AS time, seq, leaf_index AS "leafIndex"
-      FROM ledger_entries
+        FROM ledger_entries
         WHERE customer_id = ${ledger.customer} AND chain = 'control' AND kind = ${kind} AND seq < ${before}
         ORDER BY seq DESC LIMIT ${eventPageSize}`).pipe(
         inCustomer(sql, "LedgerStore.events", ledger.customer),

@@ -11,26 +11,17 @@ import type { Release } from "@rainlogs/verify/Release"
 import type { Tombstone } from "@rainlogs/verify/Tombstone"
 import { Effect } from "effect"
 import type { SqlClient } from "effect/sql"
+import { announcedRow } from "./ErasureStoreSql.ts"
+import { holdRow, insertScopes } from "./HoldStoreSql.ts"
 
 const insertHold = Effect.fnUntraced(
   function*(sql: SqlClient.SqlClient, customer: CustomerId, entry: Entry, hold: Hold) {
     // A hold that was placed again under the id of an active one is a notice to the verifier, and the first one holds.
     const inserted = yield* sql`INSERT INTO holds ${
-      sql.insert({
-        customer_id: customer,
-        id: hold.id,
-        basis: hold.basis,
-        issued_ms: hold.issued,
-        job_id: entry.job,
-        document: Hex.decode(entry.object, 32)
-      })
+      sql.insert(holdRow(customer, hold, { document: entry.object, job: entry.job }))
     } ON CONFLICT DO NOTHING RETURNING id`
     if (inserted.length === 0) return
-    for (const { chain, from, to } of hold.scopes) {
-      yield* sql`INSERT INTO hold_scopes ${
-        sql.insert({ customer_id: customer, hold_id: hold.id, chain, from_ms: from, to_ms: to })
-      }`
-    }
+    yield* insertScopes(sql, customer, hold)
   }
 )
 
@@ -42,21 +33,12 @@ const insertRelease = (sql: SqlClient.SqlClient, customer: CustomerId, entry: En
 const insertIntent = Effect.fnUntraced(
   function*(sql: SqlClient.SqlClient, customer: CustomerId, entry: Entry, tombstone: Tombstone) {
     yield* sql`INSERT INTO erasures ${
-      sql.insert({
-        customer_id: customer,
-        id: tombstone.id,
-        state: "announced",
-        reason: tombstone.reason,
-        method: tombstone.method,
-        basis: tombstone.basis,
-        policy: Hex.decode(tombstone.policy, 32),
-        requested_ms: tombstone.requested,
-        not_before_ms: tombstone.notBefore,
-        targets: tombstone.targets.length,
-        intent_job: entry.job,
-        intent_document: Hex.decode(entry.object, 32),
-        updated_ms: entry.time
-      })
+      sql.insert(announcedRow(
+        customer,
+        { ...tombstone, targets: tombstone.targets.length },
+        { job: entry.job, document: entry.object },
+        entry.time
+      ))
     }`
     const places = JSON.stringify(tombstone.targets.map(({ chain, seq }) => ({ chain, seq })))
     yield* sql`

@@ -8,10 +8,9 @@ import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
 import type { RestoredEntry } from "@rainlogs/core/recovery/CustomerRecords"
 import type { ObjectEntry } from "@rainlogs/verify/Entry"
 import * as Hex from "@rainlogs/verify/Hex"
-import { leafHash } from "@rainlogs/verify/Merkle"
-import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { Array as Arr, Effect, Schema, Stream } from "effect"
 import type { SqlClient } from "effect/sql"
+import { entryRow } from "./LedgerAppend.ts"
 import { restoreLifecycle } from "./RestoreLifecycle.ts"
 import { decodeRows, SafeInteger } from "./Row.ts"
 import { insertPlanned } from "./Timeline.ts"
@@ -50,24 +49,7 @@ export const restoreEntries = Effect.fnUntraced(function*<E, R>(
   }
 
   const insertEntries = (page: Arr.NonEmptyReadonlyArray<RestoredEntry>) =>
-    sql`INSERT INTO ledger_entries ${
-      sql.insert(Arr.map(page, ({ bytes, entry, leaf }) => ({
-        customer_id: customer,
-        leaf_index: leaf,
-        origin: entry.origin,
-        chain: entry.chain,
-        seq: entry.seq,
-        kind: entry.kind,
-        job_id: entry.job,
-        prev: Hex.decode(entry.prev, 32),
-        object: Hex.decode(entry.object, 32),
-        hash: Hex.decode(entry.hash, 32),
-        size: entry.size,
-        time_ms: entry.time,
-        entry: bytes,
-        leaf_hash: leafHash(bytes, sha256)
-      })))
-    }`
+    sql`INSERT INTO ledger_entries ${sql.insert(Arr.map(page, (restored) => entryRow(customer, restored)))}`
 
   // A window as its entry says it; a gap's is in its document.
   const rowsOf = Effect.fnUntraced(function*({ entry, gap }: RestoredEntry) {
