@@ -125,3 +125,21 @@ export const ask = Effect.fnUntraced(function*<S extends Schema.Constraint>(
   yield* Console.error(options.json ? text : `rainlogs: ${sentences.join("\n  ")}`)
   return yield* new CommandEnded({ exitCode: exitCodeOf(status, problem.type) })
 })
+
+/** Asks for every page of a list, in turn; the sum of what `each` counts. */
+export const eachPage = Effect.fnUntraced(function*<Page extends { readonly next: string | null }, E, R>(
+  options: ApiOptions,
+  path: string,
+  answer: Schema.Codec<Page, unknown>,
+  each: (page: Page) => Effect.Effect<number, E, R>
+) {
+  let next: string | null = null
+  let count = 0
+  do {
+    const before: string = next === null ? "" : `&before=${next}`
+    const page: Page = yield* ask(options, "GET", `${path}?limit=1000${before}`, answer)
+    count += yield* each(page)
+    next = page.next
+  } while (next !== null)
+  return count
+})

@@ -5,7 +5,7 @@ import { ErasureDraftResource, ErasureResource, RetentionResource } from "@rainl
 import { tombstoneMethods, tombstoneReasons } from "@rainlogs/verify/Tombstone"
 import { Console, DateTime, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { apiFlags, type ApiOptions, ask } from "./ApiClient.ts"
+import { apiFlags, type ApiOptions, ask, eachPage } from "./ApiClient.ts"
 import { readDocument, writeDraft } from "./LedgerFile.ts"
 import { momentOrNull } from "./Moments.ts"
 
@@ -133,16 +133,14 @@ const execute = Command.make("execute", {
 
 const list = Command.make("list", apiFlags, (options) =>
   Effect.gen(function*() {
-    let next: string | null = null
-    let count = 0
-    do {
-      const before: string = next === null ? "" : `&before=${next}`
-      const page: typeof Page.Type = yield* ask(options, "GET", `/api/v1/erasures?limit=1000${before}`, Page)
-      for (const erasure of page.erasures) yield* show(erasure, options)
-      count += page.erasures.length
-      next = page.next
-    } while (next !== null)
-    if (count === 0 && !options.json) yield* Console.log("There is no erasure.")
+    const count = yield* eachPage(options, "/api/v1/erasures", Page, ({ erasures }) =>
+      Effect.as(
+        Effect.forEach(erasures, (erasure) => show(erasure, options), { discard: true }),
+        erasures.length
+      ))
+    if (count === 0 && !options.json) {
+      yield* Console.log("There is no erasure.")
+    }
   })).pipe(
     Command.withDescription("List erasures, newest first; with --json one object a line"),
     Command.withExamples([{ command: "rainlogs erase list", description: "All of the customer" }])

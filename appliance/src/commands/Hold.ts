@@ -4,7 +4,7 @@
 import { HoldResource, type HoldScopeResource } from "@rainlogs/core/api/HoldsApi"
 import { Console, DateTime, Effect, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { apiFlags, type ApiOptions, ask } from "./ApiClient.ts"
+import { apiFlags, type ApiOptions, ask, eachPage } from "./ApiClient.ts"
 import { readDocument, writeDraft } from "./LedgerFile.ts"
 import { momentOrNull } from "./Moments.ts"
 
@@ -64,15 +64,11 @@ const place = Command.make("place", {
 
 const list = Command.make("list", apiFlags, (options) =>
   Effect.gen(function*() {
-    let next: string | null = null
-    let count = 0
-    do {
-      const before: string = next === null ? "" : `&before=${next}`
-      const page: typeof Page.Type = yield* ask(options, "GET", `/api/v1/holds?limit=1000${before}`, Page)
-      for (const hold of page.holds) yield* show(hold, options)
-      count += page.holds.length
-      next = page.next
-    } while (next !== null)
+    const count = yield* eachPage(options, "/api/v1/holds", Page, ({ holds }) =>
+      Effect.as(
+        Effect.forEach(holds, (hold) => show(hold, options), { discard: true }),
+        holds.length
+      ))
     if (count === 0 && !options.json) yield* Console.log("There is no hold.")
   })).pipe(
     Command.withDescription("List active and released holds, newest first; with --json one object a line"),
