@@ -14,12 +14,13 @@ import { originHash } from "@rainlogs/verify/Layout"
 import { emptyRoot, verifyConsistency } from "@rainlogs/verify/Merkle"
 import { printNote, signNote } from "@rainlogs/verify/Note"
 import { printVerifierKey } from "@rainlogs/verify/VerifierKey"
-import { Clock, Effect, Layer, Option, Redacted, Schedule, Semaphore } from "effect"
+import { Clock, Effect, Layer, Option, Redacted, Schedule } from "effect"
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
 import { join } from "node:path"
 import type { Origin } from "../domain/Customer.ts"
 import { readIfPresent, writeDurably } from "../storage/DurableFile.ts"
+import { makeOriginTurns } from "./OriginTurns.ts"
 import { Signer, SignerRefused, SignerUnavailable } from "./Signer.ts"
 import type { SignerKeys, SignerSeeds } from "./SignerKeyFile.ts"
 import { type OriginKeys, printPrepared, SignerKeyStore } from "./SignerKeyStore.ts"
@@ -106,15 +107,11 @@ export const make = Effect.fn("SignerLocal.make")(function*(options: SignerLocal
   const opened = new Map<Origin, OriginKeys>()
   // The prepared log keys (vkey form) that the chain names, by origin.
   const adopted = new Map<Origin, string>()
-  const turns = new Map<Origin, Semaphore.Semaphore>()
+  const turnOf = makeOriginTurns()
 
   // One at a time per origin, and not to be torn: a signature and the state it leaves behind are one step.
   const inTurn = <A, E>(origin: Origin, step: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      const turn = turns.get(origin) ?? Semaphore.makeUnsafe(1)
-      turns.set(origin, turn)
-      return turn.withPermits(1)(Effect.uninterruptible(step))
-    })
+    turnOf(origin, Effect.uninterruptible(step))
 
   const keyStore = (origin: Origin) =>
     new SignerKeyStore(origin, signerFile(directory, origin), Redacted.value(wrappingKey))

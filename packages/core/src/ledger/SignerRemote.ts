@@ -8,12 +8,13 @@ import { parseCheckpoint, printCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { parseNote, printNote, signNote, verifyNote } from "@rainlogs/verify/Note"
 import { printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { printAddCheckpoint } from "@rainlogs/verify/witness/AddCheckpoint"
-import { Effect, Layer, Option, Redacted, Semaphore } from "effect"
+import { Effect, Layer, Option, Redacted } from "effect"
 import type { HttpClient } from "effect/http"
 import type { Origin } from "../domain/Customer.ts"
 import { parsePublicKeys, type PublicKeys } from "../signer/PublicKeys.ts"
 import { makeSignerCalls } from "../signer/SignerCalls.ts"
 import { requestKey } from "../signer/SignerToken.ts"
+import { makeOriginTurns } from "./OriginTurns.ts"
 import { Signer, SignerRefused, SignerUnavailable } from "./Signer.ts"
 import { objectionTo } from "./SignerLocal.ts"
 
@@ -37,7 +38,7 @@ export const make = Effect.fn("SignerRemote.make")(function*(options: SignerRemo
   const call = yield* makeSignerCalls(options)
   const request = requestKey(token)
   const pins = new Map<Origin, PublicKeys>()
-  const turns = new Map<Origin, Semaphore.Semaphore>()
+  const inTurn = makeOriginTurns()
 
   const unavailable = (origin: Origin, detail: string) =>
     new SignerUnavailable({ origin, detail: `${name}: ${detail}` })
@@ -142,13 +143,6 @@ export const make = Effect.fn("SignerRemote.make")(function*(options: SignerRemo
       return { immutable: printNote({ text, signatures: log }), served: printNote(note) }
     })
   })
-
-  const inTurn = <A, E>(origin: Origin, step: Effect.Effect<A, E>): Effect.Effect<A, E> =>
-    Effect.suspend(() => {
-      const turn = turns.get(origin) ?? Semaphore.makeUnsafe(1)
-      turns.set(origin, turn)
-      return turn.withPermits(1)(step)
-    })
 
   return Signer.of({
     keys: Effect.fn("SignerRemote.keys")(function*(origin) {

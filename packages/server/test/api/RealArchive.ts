@@ -67,28 +67,30 @@ const files = Layer.unwrap(Effect.map(Directory, (directory) =>
 
 const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ spool: join(directory, "spool") })))
 
+/** Stores on PostgreSQL, keys of a run, and what nobody looks at here. */
+export const stores = Layer.mergeAll(
+  BundleStoreSql.layer,
+  CustomerStoreSql.layer,
+  ErasureStoreSql.layer,
+  HoldStoreSql.layer,
+  LedgerStoreSql.layer,
+  WindowLedgerSql.layer,
+  source,
+  JobQueue.layerMemory,
+  Layer.mock(AnchorLoop, {
+    status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }),
+    gauges: Effect.void
+  }),
+  CircuitBreaker.layer,
+  Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
+  AdminToken.layer(Redacted.make(adminToken))
+)
+
 /** The ports without a server. */
 export const Ports = Planner.layer().pipe(
   Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer(), sealer)),
-  Layer.provideMerge(Layer.mergeAll(
-    BundleStoreSql.layer,
-    CustomerStoreSql.layer,
-    ErasureStoreSql.layer,
-    HoldStoreSql.layer,
-    LedgerStoreSql.layer,
-    WindowLedgerSql.layer,
-    files,
-    source,
-    JobQueue.layerMemory,
-    Layer.mock(AnchorLoop, {
-      status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }),
-      gauges: Effect.void
-    }),
-    CircuitBreaker.layer,
-    Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
-    AdminToken.layer(Redacted.make(adminToken))
-  )),
+  Layer.provideMerge(Layer.merge(stores, files)),
   Layer.provideMerge(Layer.merge(Directory.layer, TestDatabase.layer))
 )
 

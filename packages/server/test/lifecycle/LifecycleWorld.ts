@@ -2,15 +2,12 @@
  * The API on the real ports with archived windows to hold and erase: PostgreSQL, file-system store, signer, sealer and
  * opener, under a clock that can be moved on and a store that can be made to fail or to lie.
  */
-import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
-import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { Opener } from "@rainlogs/core/archive/Opener"
 import { Planner } from "@rainlogs/core/archive/Planner"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
-import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { jobIdOf } from "@rainlogs/core/domain/LogJob"
@@ -18,29 +15,20 @@ import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
-import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
-import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
-import { Kms } from "@rainlogs/core/secrets/Kms"
-import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import { ObjectStore, type StorageError } from "@rainlogs/core/storage/ObjectStore"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
-import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
-import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
-import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
-import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
-import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
-import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { publicKey } from "@rainlogs/verify/Ed25519"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import type { NoteSigner } from "@rainlogs/verify/Note"
 import { makeVerifierKey, parseVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
-import { Clock, Context, Effect, Layer, Option, Redacted, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { adminToken } from "../api/MemoryPorts.ts"
+import { stores } from "../api/RealArchive.ts"
 import * as Server from "../api/TestServer.ts"
 import { TestServer } from "../api/TestServer.ts"
 import * as JumpingClock from "../archive/JumpingClock.ts"
@@ -73,16 +61,6 @@ const worldLayer = (clock: JumpingClock.JumpingClock) =>
     )
   )
 
-const source = Layer.mock(CollectionStrategy, {
-  limits: {
-    source: "cloudflare/logpull/http_requests",
-    settleMs: 300_000,
-    horizonMs: 604_800_000,
-    longestWindowMs: 3_600_000,
-    shortestWindowMs: 60_000
-  }
-})
-
 const faultyStore = Layer.effect(
   ObjectStore,
   Effect.gen(function*() {
@@ -107,24 +85,7 @@ const ports = Planner.layer().pipe(
   Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer())),
   Layer.provideMerge(files),
-  Layer.provideMerge(Layer.mergeAll(
-    BundleStoreSql.layer,
-    CustomerStoreSql.layer,
-    ErasureStoreSql.layer,
-    HoldStoreSql.layer,
-    LedgerStoreSql.layer,
-    WindowLedgerSql.layer,
-    faultyStore,
-    source,
-    JobQueue.layerMemory,
-    Layer.mock(AnchorLoop, {
-      status: Effect.succeed({ anchors: [], overdueLedgers: 0, trustedDebtMs: null }),
-      gauges: Effect.void
-    }),
-    CircuitBreaker.layer,
-    Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
-    AdminToken.layer(Redacted.make(adminToken))
-  ))
+  Layer.provideMerge(Layer.merge(stores, faultyStore))
 )
 
 /** All of it, and the API on a socket. */
