@@ -4,7 +4,7 @@
  */
 import * as AnchorLoop from "@rainlogs/core/anchor/AnchorLoop"
 import * as Archiver from "@rainlogs/core/archive/Archiver"
-import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
+import { BlockedSources } from "@rainlogs/core/archive/BlockedSources"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
 import { Opener } from "@rainlogs/core/archive/Opener"
@@ -19,7 +19,7 @@ import { bundleRetentionMs } from "@rainlogs/core/bundle/BundleOptions"
 import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleWorker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
-import type { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
+import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
@@ -141,13 +141,19 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    return strategy.pipe(Layer.provide(client), Layer.provide(CloudflareHttpClient.layer))
+    return CollectionStrategies.layer([strategy]).pipe(
+      Layer.provide(client),
+      Layer.provide(CloudflareHttpClient.layer)
+    )
   }))
 
 const recordsRoot = Config.Literals(["on", "off"], "RAINLOGS_RECORDS_ROOT").pipe(Config.withDefault("on" as const))
 
-/** Database, stores and the road from `strategy` to the ledger; nothing runs yet. For embedding and measuring. */
-export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<CollectionStrategy, E, R>) =>
+/** Database, stores and the road from `strategies` to the ledger; nothing runs yet. For embedding and measuring. */
+export const pipeline = <E, R>(
+  options: PipelineOptions,
+  strategies: Layer.Layer<CollectionStrategies.CollectionStrategies, E, R>
+) =>
   Layer.unwrap(Effect.gen(function*() {
     const { spool } = yield* DataDirectory
     const planning = options.planning ?? Archiver.defaultArchiver.planning
@@ -157,7 +163,7 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
       leaseMs: options.leaseMs ?? Archiver.defaultArchiver.leaseMs,
       owner: `${hostname()}:${process.pid}`
     })
-    return BlockedZones.layer.pipe(
+    return BlockedSources.layer.pipe(
       Layer.provideMerge(archiver),
       Layer.provideMerge(Layer.mergeAll(
         Sealer.layer({ spool, recordsRoot: yield* recordsRoot }),
@@ -173,7 +179,7 @@ export const pipeline = <E, R>(options: PipelineOptions, strategy: Layer.Layer<C
         Lifecycle.layer,
         JobQueue.layerMemory
       )),
-      Layer.provideMerge(strategy),
+      Layer.provideMerge(strategies),
       Layer.provideMerge(stores),
       Layer.provideMerge(database)
     )

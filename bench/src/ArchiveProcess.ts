@@ -9,6 +9,7 @@ import { defaultPlanning } from "@rainlogs/core/archive/PlanWindows"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import * as Worker from "@rainlogs/core/archive/Worker"
 import { CollectionError } from "@rainlogs/core/collect/CollectionError"
+import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { logpullLimits, parametersOf } from "@rainlogs/core/collect/Logpull"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
@@ -104,11 +105,10 @@ const prepare = Effect.gen(function*() {
       customer,
       name: "bench.example",
       cloudflareZone: CloudflareZoneId.make("0".repeat(32)),
-      status: { state: "active" },
       createdAt: startsAt
     },
     yield* wrapCloudflareToken(customer, zone, Redacted.make("a token nobody asks for")),
-    { name: "cloudflare/logpull/http_requests", startsAt, windowMs: minute }
+    [{ name: "cloudflare/logpull/http_requests", startsAt, windowMs: minute }]
   )
   return { customer, origin }
 })
@@ -156,7 +156,7 @@ const planning = { ...defaultPlanning, liveWindowMs: minute, longestWindowMs: mi
 
 program.pipe(
   Effect.provide(
-    Appliance.pipeline({ planning }, fromFile).pipe(
+    Appliance.pipeline({ planning }, CollectionStrategies.layer([fromFile])).pipe(
       Layer.provideMerge(DataDirectory.layer(join(directory, "data"))),
       Layer.provideMerge(Logging.layer("Warn"))
     )

@@ -5,7 +5,7 @@
 import type { PlanningOptions } from "@rainlogs/core/archive/PlanWindows"
 import { settledUntil } from "@rainlogs/core/archive/PlanWindows"
 import { type SourceProgress, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
-import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import { LedgerEvents } from "@rainlogs/core/ledger/LedgerEvents"
 import type { LedgerOf } from "@rainlogs/core/ledger/LedgerStore"
 import { Publisher } from "@rainlogs/core/ledger/Publisher"
@@ -39,13 +39,16 @@ export const awaitRound = Effect.fn("Demo.awaitRound")(
     const windows = yield* WindowLedger
     const publisher = yield* Publisher
     const events = yield* LedgerEvents
-    const { limits } = yield* CollectionStrategy
+    const strategies = yield* CollectionStrategies
     const began = yield* Clock.currentTimeMillis
-    const until = settledUntil(began, limits, planning)
+    const untilOf = ({ source }: SourceProgress) => {
+      const limits = strategies.of(source.name)?.limits
+      return limits === undefined ? 0 : settledUntil(began, limits, planning)
+    }
     for (;;) {
       const sources = yield* windows.progress(ledger.customer)
       const totals = totalsOf(sources)
-      const planned = sources.length > 0 && sources.every(({ plannedTo }) => plannedTo >= until)
+      const planned = sources.length > 0 && sources.every((source) => source.plannedTo >= untilOf(source))
       const done = totals.windows + totals.gaps
       const seconds = ((yield* Clock.currentTimeMillis) - began) / 1000
       progress.show(

@@ -79,11 +79,10 @@ const prepare = Effect.fnUntraced(function*(ledger: LedgerOf, zone: ZoneId, wind
       customer,
       name: "hammer.example",
       cloudflareZone: CloudflareZoneId.make("0".repeat(32)),
-      status: { state: "active" },
       createdAt: startsAt
     },
     yield* wrapCloudflareToken(customer, zone, Redacted.make("a token nobody asks for")),
-    { name: "cloudflare/logpull/http_requests", startsAt, windowMs }
+    [{ name: "cloudflare/logpull/http_requests", startsAt, windowMs }]
   )
   const store = yield* WindowLedger
   const [timeline] = yield* store.timelinesOf(customer, zone)

@@ -8,6 +8,7 @@ import { Opener } from "@rainlogs/core/archive/Opener"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { logpullLimits, parametersOf } from "@rainlogs/core/collect/Logpull"
 import { ZoneId } from "@rainlogs/core/domain/Identifier"
@@ -55,6 +56,7 @@ const road = ({ directory }: HammerProcessOptions, { number }: Share) =>
       WindowGrowth.layer,
       Layer.succeed(PublishLoop, PublishLoop.of({ notify: () => Effect.void }))
     )),
+    Layer.provide(CollectionStrategies.layerOne),
     Layer.provide(source)
   )
 

@@ -6,7 +6,7 @@ import { Schema } from "effect"
 import { HttpApiError } from "effect/http-api"
 import { BundleState } from "../bundle/BundleJob.ts"
 import { JobState } from "../domain/LogJob.ts"
-import { BlockReason } from "../domain/Zone.ts"
+import { BlockReason } from "../domain/Source.ts"
 
 /** The type URI of a problem: ours to promise, unlike a web address. */
 const typeOf = <const Name extends string>(name: Name) => `urn:rainlogs:problem:${name}` as const

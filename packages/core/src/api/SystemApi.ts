@@ -33,7 +33,7 @@ export type AnchorsHealth = typeof AnchorsHealth.Type
 export const Health = Schema.Struct({
   status: Schema.Literals(["ok", "attention"]).annotate({
     description:
-      "`attention`: a zone is blocked, a ledger is halted, lags by more than ten minutes, or cannot be read, or " +
+      "`attention`: a zone is blocked or degraded, a ledger is halted, lags by more than ten minutes, or cannot be read, or " +
       "its anchors are overdue."
   }),
   version: Schema.String,
@@ -44,7 +44,11 @@ export const Health = Schema.Struct({
     description: "Null if the published checkpoints could not be read in time."
   }),
   anchors: AnchorsHealth,
-  zones: Schema.Struct({ active: Count, blocked: Count }),
+  zones: Schema.Struct({
+    active: Count,
+    degraded: Count.annotate({ description: "Zones of whose sources some, not all, are blocked." }),
+    blocked: Count
+  }),
   queue: Schema.Struct({ waiting: Count.annotate({ description: "Jobs waiting for a worker." }) }),
   circuits: Schema.Struct({
     open: Count.annotate({ description: "Circuit breakers of this process that let no call through, or only a probe." })

@@ -4,8 +4,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { CloudflareZoneId, JobId, ZoneId } from "../domain/Identifier.ts"
-import { SourceName } from "../domain/Source.ts"
-import { BlockReason } from "../domain/Zone.ts"
+import { BlockReason, SourceName } from "../domain/Source.ts"
 import { CustomerAuthorization } from "./Authorization.ts"
 import { DisplayName } from "./CustomersApi.ts"
 import { Instant } from "./Instant.ts"
@@ -46,15 +45,23 @@ export const CreateZone = Schema.Struct({
   })
 }).annotate({ identifier: "CreateZone" })
 
-/** Whether a zone is collected, and if not, why, since when, and what to do. */
+const blockFields = {
+  reason: BlockReason,
+  since: Schema.NullOr(Instant).annotate({ description: "When it was last known to be collectable; null if never." }),
+  remedy: Schema.String
+}
+
+/** Whether a source is collected, and if not, why, since when, and what to do. */
+export const SourceStatusResource = Schema.Union([
+  Schema.Struct({ state: Schema.Literal("active") }),
+  Schema.Struct({ state: Schema.Literal("blocked"), ...blockFields })
+]).annotate({ identifier: "SourceStatus" })
+
+/** Whether a zone is collected from all, some or none of its sources; reason and remedy of the longest blocked one. */
 export const ZoneStatusResource = Schema.Union([
   Schema.Struct({ state: Schema.Literal("active") }),
-  Schema.Struct({
-    state: Schema.Literal("blocked"),
-    reason: BlockReason,
-    since: Schema.NullOr(Instant).annotate({ description: "When it was last known to be collectable; null if never." }),
-    remedy: Schema.String
-  })
+  Schema.Struct({ state: Schema.Literal("degraded"), ...blockFields }),
+  Schema.Struct({ state: Schema.Literal("blocked"), ...blockFields })
 ]).annotate({ identifier: "ZoneStatus" })
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -62,6 +69,7 @@ const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 /** How far one source of a zone is. */
 export const SourceResource = Schema.Struct({
   name: SourceName,
+  status: SourceStatusResource,
   startsAt: Instant.annotate({ description: "Where the source's timeline starts." }),
   plannedTo: Instant.annotate({ description: "The end of the last planned window." }),
   oldestUncommitted: Schema.NullOr(Instant).annotate({

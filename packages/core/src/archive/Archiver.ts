@@ -4,7 +4,8 @@
  */
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
 import { Clock, Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
-import { type Collection, CollectionStrategy, type CollectionTarget } from "../collect/CollectionStrategy.ts"
+import { CollectionStrategies, type Strategy } from "../collect/CollectionStrategies.ts"
+import type { Collection, CollectionTarget } from "../collect/CollectionStrategy.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 import * as WindowInterval from "../domain/Window.ts"
 import { PublishLoop } from "../ledger/PublishLoop.ts"
@@ -63,7 +64,7 @@ export class Archiver extends Context.Service<Archiver, {
 const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   const windows = yield* WindowLedger
   const customers = yield* CustomerStore
-  const strategy = yield* CollectionStrategy
+  const strategies = yield* CollectionStrategies
   const store = yield* ObjectStore
   const sealer = yield* Sealer
   const adoption = yield* ObjectAdoption
@@ -91,9 +92,9 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
       new TextEncoder().encode(parameters.json)
     )
 
-  const collectAndStore = Effect.fnUntraced(function*(leased: LeasedJob, target: CollectionTarget) {
+  const collectAndStore = Effect.fnUntraced(function*(leased: LeasedJob, strategy: Strategy, target: CollectionTarget) {
     // When the source said so, which may be some minutes ago: logs may have been lost from then on.
-    yield* customers.checked(leased.source.customer, leased.source.zone, yield* strategy.check(target))
+    yield* customers.checked(leased.source.customer, leased.source.id, yield* strategy.check(target))
     const collection = yield* strategy.collect(target, leased.job.window)
     yield* keepParameters(leased, collection)
     const sealed = yield* sealer.seal({
@@ -126,22 +127,22 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   })
 
   /** A window whose start the source has forgotten is never asked for: the planner makes it a gap. */
-  const isExpired = ({ job }: LeasedJob) =>
-    Effect.map(
-      Clock.currentTimeMillis,
-      (now) => job.window.from < givenUpBefore(now, strategy.limits, options.planning)
-    )
+  const isExpired = ({ job }: LeasedJob, { limits }: Strategy) =>
+    Effect.map(Clock.currentTimeMillis, (now) => job.window.from < givenUpBefore(now, limits, options.planning))
 
   /** A window that is not settled yet waits: it was planned by a clock that is ahead, or up to a known moment. */
-  const untilSettled = ({ job }: LeasedJob) =>
-    Effect.map(Clock.currentTimeMillis, (now) => job.window.to + strategy.limits.settleMs - now)
+  const untilSettled = ({ job }: LeasedJob, { limits }: Strategy) =>
+    Effect.map(Clock.currentTimeMillis, (now) => job.window.to + limits.settleMs - now)
 
   /** The window's object: an orphan, whatever its age, or what is collected now; none if it is too late for that. */
   const obtain = Effect.fnUntraced(
-    function*(leased: LeasedJob): Effect.fn.Return<Option.Option<LogObject>, AttemptError, Scope.Scope> {
+    function*(
+      leased: LeasedJob,
+      strategy: Strategy
+    ): Effect.fn.Return<Option.Option<LogObject>, AttemptError, Scope.Scope> {
       const orphan = yield* orphanOf(leased)
-      if (Option.isSome(orphan) || (yield* isExpired(leased))) return orphan
-      return Option.some(yield* collectAndStore(leased, yield* targetOf(leased)))
+      if (Option.isSome(orphan) || (yield* isExpired(leased, strategy))) return orphan
+      return Option.some(yield* collectAndStore(leased, strategy, yield* targetOf(leased)))
     }
   )
 
@@ -149,7 +150,7 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   const afterwards = <E>(step: Effect.Effect<void, E>) =>
     Effect.catch(step, (error) => Effect.logWarning("the length of the next windows is not adapted", error))
 
-  const settle = Effect.fnUntraced(function*(leased: LeasedJob, failure: Failure) {
+  const settle = Effect.fnUntraced(function*(leased: LeasedJob, strategy: Strategy, failure: Failure) {
     const { job, source } = leased
     const now = yield* Clock.currentTimeMillis
     const decision = decideFailure(failure, job.window, job.failures, strategy.limits)
@@ -174,11 +175,11 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
         return "split" as const
       case "block":
         yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now, now)
-        yield* customers.block(source.customer, source.zone, {
+        yield* customers.block(source.customer, source.id, {
           reason: decision.reason,
           remedy: decision.remedy
         })
-        yield* Effect.logError(`zone blocked: ${failure.detail}`)
+        yield* Effect.logError(`source blocked: ${failure.detail}`)
         return "blocked" as const
     }
   })
@@ -206,10 +207,10 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     return "retried" as const
   })
 
-  const attempt = Effect.fnUntraced(function*(leased: LeasedJob) {
-    const waitMs = yield* untilSettled(leased)
+  const attempt = Effect.fnUntraced(function*(leased: LeasedJob, strategy: Strategy) {
+    const waitMs = yield* untilSettled(leased, strategy)
     if (waitMs > 0) return yield* leaveToSettle(leased, waitMs)
-    const object = yield* Effect.scoped(obtain(leased))
+    const object = yield* Effect.scoped(obtain(leased, strategy))
     if (Option.isNone(object)) return yield* leaveToPlanner(leased)
     const now = yield* Clock.currentTimeMillis
     yield* whileDatabaseRestarts(windows.stored(leased, object.value, now))
@@ -217,6 +218,15 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     yield* publisher.notify(leased.source.customer)
     yield* afterwards(growth.succeeded(leased.source, leased.job.window, object.value))
     return "committed" as const
+  })
+
+  /** This process has no strategy for the source: another one may. */
+  const leaveToOthers = Effect.fnUntraced(function*(leased: LeasedJob) {
+    const now = yield* Clock.currentTimeMillis
+    yield* windows.retry(leased, GivenBack.notHere(leased.job), now + 5000, now).pipe(
+      Effect.catchTag("LeaseLost", () => Effect.void)
+    )
+    return "retried" as const
   })
 
   /** A stop in the middle gives the job back at once, so that the next start does not wait for the lease. */
@@ -231,15 +241,17 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     const found = yield* windows.lease(queued, options.owner, now, now + options.leaseMs)
     if (Option.isNone(found)) return "unavailable" as const
     const leased = found.value
-    const work = attempt(leased).pipe(
+    const strategy = strategies.of(leased.source.name)
+    if (strategy === undefined) return yield* leaveToOthers(leased)
+    const work = attempt(leased, strategy).pipe(
       Effect.catchIf(
         (error): error is AttemptError => error._tag !== "LeaseLost",
-        (error) => settle(leased, failureOf(error))
+        (error) => settle(leased, strategy, failureOf(error))
       ),
       Effect.catchDefect((defect) =>
         Effect.andThen(
           Effect.logError("an attempt ended in a defect; please report it", defect),
-          settle(leased, defectFailure(defect))
+          settle(leased, strategy, defectFailure(defect))
         )
       )
     )

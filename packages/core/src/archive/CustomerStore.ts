@@ -4,15 +4,23 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { Customer } from "../domain/Customer.ts"
-import type { CustomerId, ZoneId } from "../domain/Identifier.ts"
-import type { BlockReason, Zone } from "../domain/Zone.ts"
+import type { CustomerId, SourceId, ZoneId } from "../domain/Identifier.ts"
+import type { BlockReason, SourceName } from "../domain/Source.ts"
+import type { Zone } from "../domain/Zone.ts"
 import type { Wrapped } from "../secrets/Kms.ts"
 import type { DatabaseError } from "./WindowLedger.ts"
 
 /** The customer already archives this Cloudflare zone. */
 export class ZoneExists extends Schema.TaggedError<ZoneExists>()("ZoneExists", { cloudflareZone: Schema.String }) {}
 
-/** Customers, their API keys and their zones. */
+/** A source to begin: its timeline starts at `startsAt` (Unix ms), its longest window is `windowMs`. */
+export interface NewSource {
+  readonly name: SourceName
+  readonly startsAt: number
+  readonly windowMs: number
+}
+
+/** Customers, their API keys, their zones and sources. */
 export class CustomerStore extends Context.Service<CustomerStore, {
   /** Stores a new customer with its first API key (SHA-256 of the secret, hex; `prefix` finds it). */
   readonly create: (
@@ -24,34 +32,40 @@ export class CustomerStore extends Context.Service<CustomerStore, {
     prefix: string
   ) => Effect.Effect<Option.Option<{ readonly customer: Customer; readonly sha256: string }>, DatabaseError>
   readonly customer: (id: CustomerId) => Effect.Effect<Option.Option<Customer>, DatabaseError>
-  /** Stores a zone, its sealed Cloudflare token and its first source, whose timeline starts at `startsAt` (Unix ms). */
+  /** Stores a zone, its sealed Cloudflare token and its sources. */
   readonly createZone: (
-    zone: Zone,
+    zone: Omit<Zone, "status">,
     token: Wrapped,
-    source: { readonly name: string; readonly startsAt: number; readonly windowMs: number }
+    sources: ReadonlyArray<NewSource>
   ) => Effect.Effect<void, ZoneExists | DatabaseError>
+  /** Adds a source to a zone; false if the zone has it already, and then nothing changes. */
+  readonly addSource: (
+    customer: CustomerId,
+    zone: ZoneId,
+    source: NewSource
+  ) => Effect.Effect<boolean, DatabaseError>
   readonly zones: (customer: CustomerId) => Effect.Effect<ReadonlyArray<Zone>, DatabaseError>
   readonly zone: (
     customer: CustomerId,
     zone: ZoneId
   ) => Effect.Effect<Option.Option<{ readonly zone: Zone; readonly token: Wrapped }>, DatabaseError>
-  /** Records that the source answered at `now` (Unix ms) that the zone can be collected; written at most once a minute. */
-  readonly checked: (customer: CustomerId, zone: ZoneId, now: number) => Effect.Effect<void, DatabaseError>
+  /** Records that the source answered at `now` (Unix ms) that it can be collected; written at most once a minute. */
+  readonly checked: (customer: CustomerId, source: SourceId, now: number) => Effect.Effect<void, DatabaseError>
   /**
-   * Marks a zone as blocked. Its `since` becomes the last time it was known to be collectable (`checked`), or 0 if it
-   * never was. A zone that is blocked already keeps its `since`, and the reason `retention-off` too, whatever comes on
-   * top of it: logs were lost, and a gap has to say so when the zone goes on.
+   * Marks a source as blocked. Its `since` becomes the last time it was known to be collectable (`checked`), or 0 if it
+   * never was. A source that is blocked already keeps its `since`, and the reason `retention-off` too, whatever comes on
+   * top of it: logs were lost, and a gap has to say so when the source goes on.
    */
   readonly block: (
     customer: CustomerId,
-    zone: ZoneId,
+    source: SourceId,
     block: { readonly reason: BlockReason; readonly remedy: string }
   ) => Effect.Effect<void, DatabaseError>
-  /** Marks a zone as active again. */
-  readonly unblock: (customer: CustomerId, zone: ZoneId) => Effect.Effect<void, DatabaseError>
-  /** Blocked zones of all customers, to be checked again. */
+  /** Marks a source as active again. */
+  readonly unblock: (customer: CustomerId, source: SourceId) => Effect.Effect<void, DatabaseError>
+  /** Blocked sources of all customers, to be checked again. */
   readonly blocked: Effect.Effect<
-    ReadonlyArray<{ readonly customer: CustomerId; readonly zone: ZoneId }>,
+    ReadonlyArray<{ readonly customer: CustomerId; readonly zone: ZoneId; readonly source: SourceId }>,
     DatabaseError
   >
 }>()("@rainlogs/core/CustomerStore") {}

@@ -3,8 +3,8 @@
  * up here: a window is retried until the source has forgotten it, and then the planner declares a gap.
  */
 import type { CollectionLimits } from "../collect/CollectionStrategy.ts"
+import type { BlockReason } from "../domain/Source.ts"
 import { duration, type Window } from "../domain/Window.ts"
-import type { BlockReason } from "../domain/Zone.ts"
 
 /** A failed attempt: `category` as in `CollectionError`, or where on our side it failed. */
 export interface Failure {
@@ -30,7 +30,7 @@ export interface Failure {
 /**
  * `retry` waits an exponential back-off of `attempt` (or the server's wish, if longer); `postpone` waits `delayMs` and
  * does not count as a failure; `split` cuts the window, and `lesson` says whether its length was to blame, so that the
- * next are to be planned shorter; `block` stops the zone until somebody mends the cause.
+ * next are to be planned shorter; `block` stops the source until somebody mends the cause.
  */
 export type Decision =
   | { readonly action: "retry"; readonly attempt: number; readonly atLeastMs: number }
@@ -74,7 +74,7 @@ const blockReasons: { readonly [code: string]: BlockReason } = {
   "zone-not-found": "zone-not-found"
 }
 
-/** How a zone is blocked for a failure of category `unauthorised` or `blocked`. */
+/** How a source is blocked for a failure of category `unauthorised` or `blocked`. */
 export const blockOf = (failure: Pick<Failure, "code" | "detail" | "remedy">) => ({
   action: "block" as const,
   reason: blockReasons[failure.code] ?? "unauthorised",

@@ -16,7 +16,7 @@ const separator = "; before: "
 
 /** The last failure of the job, past everything that was merely noted on it. */
 const reasonBefore = ({ lastError }: LogJob): string =>
-  lastError === null || !/^(?:stopped|expired|unsettled): /.test(lastError)
+  lastError === null || !/^(?:stopped|expired|unsettled|not-here): /.test(lastError)
     ? lastError ?? ""
     : lastError.split(separator).slice(1).join(separator)
 
@@ -27,6 +27,10 @@ const noted = (job: LogJob, code: string, detail: string): Postponement => {
 
 /** The worker was stopped in the middle. */
 export const stopped = (job: LogJob): Postponement => noted(job, "stopped", "the worker was stopped")
+
+/** The worker's process has no strategy for the source. */
+export const notHere = (job: LogJob): Postponement =>
+  noted(job, "not-here", `${job.sourceName} is collected by another process`)
 
 /** The source may still add records to the window. */
 export const unsettled = (job: LogJob): Postponement => noted(job, "unsettled", "younger than the source's settle time")

@@ -4,7 +4,8 @@
  * a lost queue is filled again.
  */
 import { Clock, Context, Effect, Layer } from "effect"
-import { CollectionStrategy } from "../collect/CollectionStrategy.ts"
+import { CollectionStrategies } from "../collect/CollectionStrategies.ts"
+import type { CollectionLimits } from "../collect/CollectionStrategy.ts"
 import type { CustomerId, JobId, ZoneId } from "../domain/Identifier.ts"
 import type { Window } from "../domain/Window.ts"
 import * as WindowInterval from "../domain/Window.ts"
@@ -60,7 +61,7 @@ const make = Effect.fnUntraced(function*(planning: PlanningOptions, mostQueued: 
   const ledger = yield* WindowLedger
   const events = yield* LedgerEvents
   const queue = yield* JobQueue
-  const { limits } = yield* CollectionStrategy
+  const strategies = yield* CollectionStrategies
 
   const declareGap = Effect.fn("Planner.declareGap")(
     function*(gap: Omit<GapRecord, "document" | "detected"> & { readonly detail: string }) {
@@ -85,7 +86,7 @@ const make = Effect.fnUntraced(function*(planning: PlanningOptions, mostQueued: 
    * Ranges that the source has forgotten: whole runs, so that an outage is one gap however many windows it held.
    * `waits`: the end of the timeline is forgotten too, but must not be declared yet.
    */
-  const expiredRanges = Effect.fnUntraced(function*(timeline: Timeline, now: number) {
+  const expiredRanges = Effect.fnUntraced(function*(timeline: Timeline, limits: CollectionLimits, now: number) {
     const before = givenUpBefore(now, limits, planning)
     const oldest = oldestCollectable(now, limits, planning)
     const ends = timeline.plannedTo < before
@@ -112,9 +113,12 @@ const make = Effect.fnUntraced(function*(planning: PlanningOptions, mostQueued: 
   })
 
   const planSource = Effect.fn("Planner.planSource")(function*(timeline: Timeline) {
+    const limits = strategies.of(timeline.source.name)?.limits
+    // Another process has this source's strategy, and plans it.
+    if (limits === undefined) return { planned: 0, gaps: 0 }
     const now = yield* Clock.currentTimeMillis
     let plannedTo = timeline.plannedTo
-    const { ranges, waits } = yield* expiredRanges(timeline, now)
+    const { ranges, waits } = yield* expiredRanges(timeline, limits, now)
     for (const range of ranges) {
       yield* declareGap({
         source: timeline.source,

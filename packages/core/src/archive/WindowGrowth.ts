@@ -3,7 +3,7 @@
  * went well. The length is kept in the database; the run only in memory.
  */
 import { Context, Effect, Layer } from "effect"
-import { CollectionStrategy } from "../collect/CollectionStrategy.ts"
+import { CollectionStrategies } from "../collect/CollectionStrategies.ts"
 import type { SourceId } from "../domain/Identifier.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 import type { Source } from "../domain/Source.ts"
@@ -30,7 +30,7 @@ export class WindowGrowth extends Context.Service<WindowGrowth, {
     WindowGrowth,
     Effect.gen(function*() {
       const ledger = yield* WindowLedger
-      const { limits } = yield* CollectionStrategy
+      const strategies = yield* CollectionStrategies
       const runs = new Map<SourceId, number>()
       return WindowGrowth.of({
         shrink: Effect.fn("WindowGrowth.shrink")(function*(source, lengthMs) {
@@ -40,13 +40,14 @@ export class WindowGrowth extends Context.Service<WindowGrowth, {
           if (half < source.windowMs) yield* ledger.resize(source.id, source.customer, half)
         }),
         succeeded: Effect.fn("WindowGrowth.succeeded")(function*(source, window, object) {
-          if (source.windowMs >= limits.longestWindowMs || duration(window) < source.windowMs) return
+          const longest = strategies.of(source.name)?.limits.longestWindowMs ?? 0
+          if (source.windowMs >= longest || duration(window) < source.windowMs) return
           if (object.plainSize > largestForGrowth) return
           const run = (runs.get(source.id) ?? 0) + 1
           runs.set(source.id, run)
           if (run < successesBeforeGrowth) return
           runs.delete(source.id)
-          yield* ledger.resize(source.id, source.customer, Math.min(source.windowMs * 2, limits.longestWindowMs))
+          yield* ledger.resize(source.id, source.customer, Math.min(source.windowMs * 2, longest))
         })
       })
     })

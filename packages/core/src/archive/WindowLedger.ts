@@ -61,7 +61,7 @@ export interface GapRecord {
 
 /** The windows of all sources and their jobs. Times are Unix ms. */
 export class WindowLedger extends Context.Service<WindowLedger, {
-  /** The timelines of all sources of active zones, of all customers. */
+  /** The timelines of all sources that are not blocked, of all customers. */
   readonly timelines: Effect.Effect<ReadonlyArray<Timeline>, DatabaseError>
   /** The timelines of one zone, blocked or not. */
   readonly timelinesOf: (customer: CustomerId, zone: ZoneId) => Effect.Effect<ReadonlyArray<Timeline>, DatabaseError>
@@ -84,7 +84,7 @@ export class WindowLedger extends Context.Service<WindowLedger, {
     now: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<{ readonly customer: CustomerId; readonly job: JobId }>, DatabaseError>
-  /** Leases a due job, or takes over one whose lease ran out; none if somebody else holds it or its zone is blocked. */
+  /** Leases a due job, or takes over one whose lease ran out; none if somebody else holds it or its source is blocked. */
   readonly lease: (
     target: { readonly customer: CustomerId; readonly job: JobId },
     owner: string,

@@ -1,21 +1,21 @@
 /**
- * The running archive: planning rounds, archiving fibers and the watch over blocked zones, for as long as the scope
+ * The running archive: planning rounds, archiving fibers and the watch over blocked sources, for as long as the scope
  * lives. Any number of processes may run one on the same database.
  */
 import { Duration, Effect, Layer } from "effect"
 import { Archiver } from "./Archiver.ts"
-import { BlockedZones } from "./BlockedZones.ts"
+import { BlockedSources } from "./BlockedSources.ts"
 import { JobQueue } from "./JobQueue.ts"
 import { Planner } from "./Planner.ts"
 
-/** `concurrency` windows at once; a planning round every `planEveryMs`; blocked zones again every `recheckEveryMs`. */
+/** `concurrency` windows at once; a planning round every `planEveryMs`; blocked sources again every `recheckEveryMs`. */
 export interface WorkerOptions {
   readonly concurrency: number
   readonly planEveryMs: number
   readonly recheckEveryMs: number
 }
 
-/** Two windows at once, a round every two seconds, blocked zones every minute. */
+/** Two windows at once, a round every two seconds, blocked sources every minute. */
 export const defaultWorker: WorkerOptions = { concurrency: 2, planEveryMs: 2000, recheckEveryMs: 60_000 }
 
 /** Repeats `work` every `everyMs`; a failure is logged and the next turn tries again. */
@@ -32,7 +32,7 @@ export const layer = (options: WorkerOptions = defaultWorker) =>
   Layer.effectDiscard(Effect.gen(function*() {
     const planner = yield* Planner
     const archiver = yield* Archiver
-    const blocked = yield* BlockedZones
+    const blocked = yield* BlockedSources
     const queue = yield* JobQueue
     const archiving = queue.take((job) => archiver.archive(job)).pipe(
       Effect.catchCause((cause) =>
@@ -42,6 +42,6 @@ export const layer = (options: WorkerOptions = defaultWorker) =>
     )
     // A scope closes in reverse: planning stops first, so that no job that is given back is offered once more.
     for (let index = 0; index < options.concurrency; index++) yield* Effect.forkScoped(archiving)
-    yield* Effect.forkScoped(repeatedly("rechecking blocked zones", options.recheckEveryMs, blocked.recheck))
+    yield* Effect.forkScoped(repeatedly("rechecking blocked sources", options.recheckEveryMs, blocked.recheck))
     yield* Effect.forkScoped(repeatedly("planning", options.planEveryMs, planner.round))
   }))

@@ -1,25 +1,31 @@
 /**
- * A zone: one Cloudflare zone a customer archives. A zone that cannot be collected is `blocked` with a reason
- * and what to do, and never looks healthy.
+ * A zone: one Cloudflare zone a customer archives, from one or more sources.
  */
 import { Schema } from "effect"
 import { CloudflareZoneId, CustomerId, Timestamp, ZoneId } from "./Identifier.ts"
+import { BlockReason, type SourceStatus } from "./Source.ts"
 
-/** Why a zone cannot be collected. */
-export const BlockReason = Schema.Literals(["retention-off", "unauthorised", "zone-not-found", "not-entitled"])
-export type BlockReason = typeof BlockReason.Type
+const Blocked = { reason: BlockReason, since: Timestamp, remedy: Schema.String }
 
-/** Whether a zone is collected, and if not, why, since when (ms), and what to do about it. */
+/**
+ * Whether a zone is collected: from all of its sources (`active`), from some (`degraded`) or from none (`blocked`).
+ * Reason, since when (Unix ms) and remedy are those of the source that is blocked longest.
+ */
 export const ZoneStatus = Schema.Union([
   Schema.Struct({ state: Schema.Literal("active") }),
-  Schema.Struct({
-    state: Schema.Literal("blocked"),
-    reason: BlockReason,
-    since: Timestamp,
-    remedy: Schema.String
-  })
+  Schema.Struct({ state: Schema.Literal("degraded"), ...Blocked }),
+  Schema.Struct({ state: Schema.Literal("blocked"), ...Blocked })
 ])
 export type ZoneStatus = typeof ZoneStatus.Type
+
+/** The status of a zone with sources of these statuses; a zone without a source is `active`: nothing is wrong with it. */
+export const statusOf = (sources: ReadonlyArray<SourceStatus>): ZoneStatus => {
+  const blocked = sources.flatMap((status) => status.state === "blocked" ? [status] : [])
+  const [first, ...others] = blocked
+  if (first === undefined) return { state: "active" }
+  const { reason, remedy, since } = others.reduce((oldest, one) => one.since < oldest.since ? one : oldest, first)
+  return { state: blocked.length === sources.length ? "blocked" : "degraded", reason, since, remedy }
+}
 
 /** One Cloudflare zone of a customer. */
 export const Zone = Schema.Struct({

@@ -5,8 +5,7 @@
 import { Schema } from "effect"
 import { Origin } from "../domain/Customer.ts"
 import { CloudflareZoneId, CustomerId, Sha256Hex, SourceId, Timestamp, ZoneId } from "../domain/Identifier.ts"
-import { SourceName } from "../domain/Source.ts"
-import { ZoneStatus } from "../domain/Zone.ts"
+import { SourceName, SourceStatus } from "../domain/Source.ts"
 
 /** One customer's record. `token.sealed` is base64 of nonce ∥ ciphertext ∥ tag under the customer's own key. */
 export const CustomerRecord = Schema.Struct({
@@ -24,10 +23,16 @@ export const CustomerRecord = Schema.Struct({
     id: ZoneId,
     name: Schema.NonEmptyString,
     cloudflareZone: CloudflareZoneId,
-    status: ZoneStatus,
     token: Schema.Struct({ kek: Schema.NonEmptyString, sealed: Schema.String }),
     createdAt: Timestamp,
-    sources: Schema.Array(Schema.Struct({ id: SourceId, name: SourceName, startsAt: Timestamp, windowMs: Schema.Int }))
+    sources: Schema.Array(Schema.Struct({
+      id: SourceId,
+      name: SourceName,
+      startsAt: Timestamp,
+      windowMs: Schema.Int,
+      /** Left out by records that were written before sources had a status of their own: active. */
+      status: Schema.optionalKey(SourceStatus)
+    }))
   }))
 })
 export type CustomerRecord = typeof CustomerRecord.Type

@@ -63,8 +63,9 @@ export const make = Effect.gen(function*() {
     yield* Metric.update(plainBytes, sumOf(progress, (part) => part.plainBytes))
     yield* Metric.update(storedBytes, sumOf(progress, (part) => part.storedBytes))
     yield* Metric.update(lag, lagOf(progress, yield* Clock.currentTimeMillis))
-    yield* Metric.update(Metric.withAttributes(zones, { status: "active" }), status?.active ?? Number.NaN)
-    yield* Metric.update(Metric.withAttributes(zones, { status: "blocked" }), status?.blocked ?? Number.NaN)
+    for (const name of ["active", "degraded", "blocked"] as const) {
+      yield* Metric.update(Metric.withAttributes(zones, { status: name }), status?.[name] ?? Number.NaN)
+    }
     yield* Metric.update(waiting, yield* queue.size)
     yield* Metric.update(unpublished, ledgers?.unpublishedEntries ?? Number.NaN)
     yield* Metric.update(ledgerLag, ledgers?.longestLagMs ?? Number.NaN)

@@ -11,6 +11,9 @@ import { DateTime } from "effect"
 
 const time = DateTime.makeUnsafe
 
+/** The store writes 0 for a source that never was known to be collectable. */
+const knownUntil = (since: number) => since === 0 ? null : time(since)
+
 /** A zone with its circuits and the progress of its sources; `progress` may hold other zones' too. */
 export const zoneResource = (
   zone: Zone,
@@ -20,13 +23,13 @@ export const zoneResource = (
   id: zone.id,
   name: zone.name,
   cloudflareZoneId: zone.cloudflareZone,
-  // The store writes 0 for a zone that never was known to be collectable.
-  status: zone.status.state === "blocked"
-    ? { ...zone.status, since: zone.status.since === 0 ? null : time(zone.status.since) }
-    : zone.status,
+  status: zone.status.state === "active" ? zone.status : { ...zone.status, since: knownUntil(zone.status.since) },
   createdAt: time(zone.createdAt),
   sources: progress.filter(({ source }) => source.zone === zone.id).map((part) => ({
     name: part.source.name,
+    status: part.source.status.state === "active"
+      ? part.source.status
+      : { ...part.source.status, since: knownUntil(part.source.status.since) },
     startsAt: time(part.source.startsAt),
     plannedTo: time(part.plannedTo),
     oldestUncommitted: part.oldestUncommitted === null ? null : time(part.oldestUncommitted),

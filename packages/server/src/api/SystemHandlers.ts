@@ -34,11 +34,11 @@ export const layer = HttpApiBuilder.group(
         if (zones === null) {
           return yield* databaseUnavailable(`The database failed, or did not answer within ${deadlineMs} ms.`)
         }
-        const { active, blocked, latencyMs } = zones
+        const { active, blocked, degraded, latencyMs } = zones
         const ledger = yield* state.ledgers
         const anchors = anchorsHealth(yield* anchoring.status)
         const published = ledger !== null && ledger.halted === 0 && ledger.longestLagMs <= publicationLagMs
-        const sound = blocked === 0 && published && anchors.overdueLedgers === 0
+        const sound = blocked + degraded === 0 && published && anchors.overdueLedgers === 0
         const circuits = yield* breaker.snapshot
         const health: Health = {
           status: sound ? "ok" : "attention",
@@ -46,7 +46,7 @@ export const layer = HttpApiBuilder.group(
           database: { latencyMs },
           ledgers: ledger,
           anchors,
-          zones: { active, blocked },
+          zones: { active, degraded, blocked },
           queue: { waiting: yield* queue.size },
           circuits: { open: circuits.filter((circuit) => circuit.state !== "closed").length },
           uptimeMs: (yield* Clock.currentTimeMillis) - startedAt

@@ -13,10 +13,14 @@ import { Clock, Context, type Duration, Effect, Fiber, Layer } from "effect"
 /** A database or an object store that takes longer than this to answer counts as down, in ms. */
 export const deadlineMs = 2000
 
-/** Zones by status, and how long the database took to say so, ms. */
+/**
+ * Zones by status, and how long the database took to say so, ms. `degraded`: some of the sources are blocked;
+ * `blocked`: all are.
+ */
 export interface ZoneCounts {
   readonly latencyMs: number
   readonly active: number
+  readonly degraded: number
   readonly blocked: number
 }
 
@@ -62,8 +66,10 @@ const make = Effect.gen(function*() {
     const before = yield* Clock.currentTimeMillis
     const blocked = yield* customers.blocked
     const latencyMs = (yield* Clock.currentTimeMillis) - before
-    const active = new Set((yield* windows.timelines).map(({ source }) => source.zone))
-    return { latencyMs, active: active.size, blocked: blocked.length }
+    const collected = new Set((yield* windows.timelines).map(({ source }) => source.zone))
+    const impaired = new Set(blocked.map(({ zone }) => zone))
+    const degraded = [...impaired].filter((zone) => collected.has(zone)).length
+    return { latencyMs, active: collected.size - degraded, degraded, blocked: impaired.size - degraded }
   })
 
   const readLedgers = Effect.gen(function*() {

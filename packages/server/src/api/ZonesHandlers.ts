@@ -9,7 +9,7 @@ import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { Planner } from "@rainlogs/core/archive/Planner"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { ZoneId } from "@rainlogs/core/domain/Identifier"
-import type { Zone } from "@rainlogs/core/domain/Zone"
+import { statusOf } from "@rainlogs/core/domain/Zone"
 import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import { Clock, Effect } from "effect"
@@ -61,23 +61,22 @@ export const layer = HttpApiBuilder.group(
       create: Effect.fn("ZonesHandlers.create")(function*({ payload }) {
         const customer = yield* CurrentCustomer
         const now = yield* Clock.currentTimeMillis
-        const zone: Zone = {
+        const zone = {
           id: ZoneId.make(randomUUID()),
           customer: customer.id,
           name: payload.name,
           cloudflareZone: payload.cloudflareZoneId,
-          status: { state: "active" },
           createdAt: now
         }
         const token = yield* wrapCloudflareToken(customer.id, zone.id, payload.token).pipe(
           Effect.provideService(Kms, kms),
           Effect.catchTag("KmsError", onKmsError)
         )
-        yield* customers.createZone(zone, token, {
+        yield* customers.createZone(zone, token, [{
           name: "cloudflare/logpull/http_requests",
           startsAt: startOfArchive(now, payload.backfillHours ?? mostBackfillHours),
           windowMs: hourMs
-        }).pipe(
+        }]).pipe(
           Effect.catchTag("DatabaseError", onDatabaseError),
           Effect.catchTag("ZoneExists", () =>
             Effect.fail(
@@ -87,7 +86,8 @@ export const layer = HttpApiBuilder.group(
               })
             ))
         )
-        return zoneResource(zone, yield* progress(), yield* circuits(zone))
+        const created = { ...zone, status: statusOf([]) }
+        return zoneResource(created, yield* progress(), yield* circuits(created))
       }),
 
       list: Effect.fn("ZonesHandlers.list")(function*() {

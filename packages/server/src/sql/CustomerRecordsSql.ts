@@ -5,8 +5,7 @@
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, type CustomerId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
-import { SourceName } from "@rainlogs/core/domain/Source"
-import { BlockReason } from "@rainlogs/core/domain/Zone"
+import { active, BlockReason, SourceName } from "@rainlogs/core/domain/Source"
 import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
 import { CustomerRecords, type RestoredEntry } from "@rainlogs/core/recovery/CustomerRecords"
 import * as Hex from "@rainlogs/verify/Hex"
@@ -14,7 +13,7 @@ import { Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
 import { inCustomer } from "./CustomerTransaction.ts"
 import { restoreEntries } from "./RestoredEntriesSql.ts"
-import { decodeRows, SafeInteger } from "./Row.ts"
+import { decodeRows, SafeInteger, sourceStatusColumns, sourceStatusOf } from "./Row.ts"
 
 const CustomerRow = Schema.Struct({ name: Schema.NonEmptyString, origin: Origin, createdAt: SafeInteger })
 const KeyRow = Schema.Struct({
@@ -27,9 +26,6 @@ const ZoneRow = Schema.Struct({
   id: ZoneId,
   name: Schema.NonEmptyString,
   cloudflareZone: CloudflareZoneId,
-  reason: Schema.NullOr(BlockReason),
-  since: Schema.NullOr(SafeInteger),
-  remedy: Schema.NullOr(Schema.String),
   token: Schema.Uint8Array,
   kek: Schema.NonEmptyString,
   createdAt: SafeInteger
@@ -39,7 +35,10 @@ const SourceRow = Schema.Struct({
   zone: ZoneId,
   name: SourceName,
   startsAt: SafeInteger,
-  windowMs: SafeInteger
+  windowMs: SafeInteger,
+  blockReason: Schema.NullOr(BlockReason),
+  blockSince: Schema.NullOr(SafeInteger),
+  blockRemedy: Schema.NullOr(Schema.String)
 })
 
 const make = Effect.gen(function*() {
@@ -60,25 +59,25 @@ const make = Effect.gen(function*() {
         SELECT prefix, encode(sha256, 'hex') AS sha256, created_ms AS "createdAt", revoked_ms AS "revokedAt"
         FROM api_keys WHERE customer_id = ${customer} ORDER BY prefix`)
       const zones = yield* decodeRows(ZoneRow)(sql`
-        SELECT id, name, cloudflare_zone AS "cloudflareZone", block_reason AS reason, block_since_ms AS since,
-          block_remedy AS remedy, token_sealed AS token, token_kek AS kek, created_ms AS "createdAt"
+        SELECT id, name, cloudflare_zone AS "cloudflareZone", token_sealed AS token, token_kek AS kek,
+          created_ms AS "createdAt"
         FROM zones WHERE customer_id = ${customer} ORDER BY id`)
       const sources = yield* decodeRows(SourceRow)(sql`
-        SELECT id, zone_id AS zone, name, starts_at_ms AS "startsAt", window_ms AS "windowMs"
+        SELECT id, zone_id AS zone, name, starts_at_ms AS "startsAt", window_ms AS "windowMs",
+          block_reason AS "blockReason", block_since_ms AS "blockSince", block_remedy AS "blockRemedy"
         FROM sources WHERE customer_id = ${customer} ORDER BY id`)
       const record: CustomerRecord = {
         id: customer,
         ...row,
         apiKeys,
-        zones: zones.map(({ kek, reason, remedy, since, token, ...zone }) => ({
+        zones: zones.map(({ kek, token, ...zone }) => ({
           ...zone,
-          status: reason === null || since === null || remedy === null
-            ? { state: "active" }
-            : { state: "blocked", reason, since, remedy },
           token: { kek, sealed: Buffer.from(token).toString("base64") },
-          sources: sources.filter((source) => source.zone === zone.id).map(({ id, name, startsAt, windowMs }) => {
-            return { id, name, startsAt, windowMs }
-          })
+          sources: sources.filter((source) => source.zone === zone.id).map(
+            ({ id, name, startsAt, windowMs, ...block }) => {
+              return { id, name, startsAt, windowMs, status: sourceStatusOf(block) }
+            }
+          )
         }))
       }
       return record
@@ -98,17 +97,12 @@ const make = Effect.gen(function*() {
       }`
     }
     for (const zone of zones) {
-      const blocked = zone.status.state === "blocked" ? zone.status : null
       yield* sql`INSERT INTO zones ${
         sql.insert({
           customer_id: id,
           id: zone.id,
           name: zone.name,
           cloudflare_zone: zone.cloudflareZone,
-          status: zone.status.state,
-          block_reason: blocked?.reason ?? null,
-          block_since_ms: blocked?.since ?? null,
-          block_remedy: blocked?.remedy ?? null,
           token_sealed: new Uint8Array(Buffer.from(zone.token.sealed, "base64")),
           token_kek: zone.token.kek,
           created_ms: zone.createdAt
@@ -122,7 +116,8 @@ const make = Effect.gen(function*() {
             zone_id: zone.id,
             name: source.name,
             starts_at_ms: source.startsAt,
-            window_ms: source.windowMs
+            window_ms: source.windowMs,
+            ...sourceStatusColumns(source.status ?? active)
           })
         }`
       }

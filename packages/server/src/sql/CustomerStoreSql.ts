@@ -1,17 +1,18 @@
 /**
  * Adapter: customers, their API keys, zones and sources in PostgreSQL.
  */
-import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
+import { CustomerStore, type NewSource, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { type Customer, Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { uuidFromText } from "@rainlogs/core/domain/LogJob"
-import { BlockReason, type Zone } from "@rainlogs/core/domain/Zone"
+import { BlockReason } from "@rainlogs/core/domain/Source"
+import { statusOf, type Zone } from "@rainlogs/core/domain/Zone"
 import * as Hex from "@rainlogs/verify/Hex"
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { failAs, inCustomer } from "./CustomerTransaction.ts"
-import { decodeRows, SafeInteger } from "./Row.ts"
+import { decodeRows, SafeInteger, sourceStatusOf } from "./Row.ts"
 
 const customerFields = { id: CustomerId, name: Schema.NonEmptyString, origin: Origin, createdAt: SafeInteger }
 
@@ -24,9 +25,6 @@ const zoneFields = {
   customer: CustomerId,
   name: Schema.NonEmptyString,
   cloudflareZone: CloudflareZoneId,
-  reason: Schema.NullOr(BlockReason),
-  since: Schema.NullOr(SafeInteger),
-  remedy: Schema.NullOr(Schema.String),
   createdAt: SafeInteger
 }
 
@@ -34,32 +32,27 @@ const ZoneRow = Schema.Struct(zoneFields)
 
 const SealedZoneRow = Schema.Struct({ ...zoneFields, bytes: Schema.Uint8Array, kek: Schema.String })
 
-const zoneColumns = `id, customer_id AS customer, name, cloudflare_zone AS "cloudflareZone", block_reason AS reason,
-  block_since_ms AS since, block_remedy AS remedy, created_ms AS "createdAt"`
+const zoneColumns = `id, customer_id AS customer, name, cloudflare_zone AS "cloudflareZone", created_ms AS "createdAt"`
 
-const zoneOf = ({ reason, remedy, since, ...row }: typeof ZoneRow.Type): Zone => ({
+const StatusRow = Schema.Struct({
+  zone: ZoneId,
+  blockReason: Schema.NullOr(BlockReason),
+  blockSince: Schema.NullOr(SafeInteger),
+  blockRemedy: Schema.NullOr(Schema.String)
+})
+
+const zoneOf = (row: typeof ZoneRow.Type, statuses: ReadonlyArray<typeof StatusRow.Type>): Zone => ({
   id: row.id,
   customer: row.customer,
   name: row.name,
   cloudflareZone: row.cloudflareZone,
-  status: reason === null || since === null || remedy === null
-    ? { state: "active" }
-    : { state: "blocked", reason, since, remedy },
+  status: statusOf(statuses.filter(({ zone }) => zone === row.id).map(sourceStatusOf)),
   createdAt: row.createdAt
 })
 
 /** The id of a zone's source: derived from both, so a rebuilt database has the same. */
 const sourceIdOf = (zone: ZoneId, name: string): SourceId =>
   SourceId.make(uuidFromText(`rainlogs-source/v1\n${zone}\n${name}\n`))
-
-/** A zone's status as columns; the block's are there together or not at all. */
-const statusColumns = ({ status }: Zone) =>
-  status.state === "active" ? { status: status.state } : {
-    status: status.state,
-    block_reason: status.reason,
-    block_since_ms: status.since,
-    block_remedy: status.remedy
-  }
 
 /** `checked` writes at most once in this time (ms): it is called with every attempt. */
 const checkedInterval = 60_000
@@ -108,7 +101,19 @@ const make = Effect.gen(function*() {
       inCustomer(sql, "CustomerStore.customer", id)
     )
 
-  const createZone: CustomerStore["Service"]["createZone"] = (zone, token, source) =>
+  const insertSource = (customer: CustomerId, zone: ZoneId, source: NewSource) =>
+    sql`INSERT INTO sources ${
+      sql.insert({
+        customer_id: customer,
+        id: sourceIdOf(zone, source.name),
+        zone_id: zone,
+        name: source.name,
+        starts_at_ms: source.startsAt,
+        window_ms: source.windowMs
+      })
+    } ON CONFLICT (customer_id, zone_id, name) DO NOTHING RETURNING id`
+
+  const createZone: CustomerStore["Service"]["createZone"] = (zone, token, sources) =>
     Effect.gen(function*() {
       yield* sql`INSERT INTO zones ${
         sql.insert({
@@ -116,7 +121,6 @@ const make = Effect.gen(function*() {
           id: zone.id,
           name: zone.name,
           cloudflare_zone: zone.cloudflareZone,
-          ...statusColumns(zone),
           token_sealed: token.bytes,
           token_kek: token.kek,
           created_ms: zone.createdAt
@@ -124,46 +128,48 @@ const make = Effect.gen(function*() {
       }`.pipe(
         Effect.mapError((error) => isZoneTaken(error) ? new ZoneExists({ cloudflareZone: zone.cloudflareZone }) : error)
       )
-      yield* sql`INSERT INTO sources ${
-        sql.insert({
-          customer_id: zone.customer,
-          id: sourceIdOf(zone.id, source.name),
-          zone_id: zone.id,
-          name: source.name,
-          starts_at_ms: source.startsAt,
-          window_ms: source.windowMs
-        })
-      }`
+      for (const source of sources) yield* insertSource(zone.customer, zone.id, source)
     }).pipe(inCustomer(sql, "CustomerStore.createZone", zone.customer))
 
-  const zones = (customer: CustomerId) =>
-    decodeRows(ZoneRow)(sql`
-      SELECT ${sql.literal(zoneColumns)} FROM zones WHERE customer_id = ${customer} ORDER BY created_ms, id`).pipe(
-      Effect.map((rows) => rows.map(zoneOf)),
-      inCustomer(sql, "CustomerStore.zones", customer)
+  const addSource: CustomerStore["Service"]["addSource"] = (customer, zone, source) =>
+    insertSource(customer, zone, source).pipe(
+      Effect.map((rows) => rows.length > 0),
+      inCustomer(sql, "CustomerStore.addSource", customer)
     )
+
+  const statuses = (customer: CustomerId, zone: ZoneId | null) =>
+    decodeRows(StatusRow)(sql`
+      SELECT zone_id AS zone, block_reason AS "blockReason", block_since_ms AS "blockSince",
+        block_remedy AS "blockRemedy"
+      FROM sources WHERE customer_id = ${customer} AND (${zone}::uuid IS NULL OR zone_id = ${zone}::uuid) ORDER BY id`)
+
+  const zones = (customer: CustomerId) =>
+    Effect.gen(function*() {
+      const rows = yield* decodeRows(ZoneRow)(sql`
+        SELECT ${sql.literal(zoneColumns)} FROM zones WHERE customer_id = ${customer} ORDER BY created_ms, id`)
+      const byZone = Map.groupBy(yield* statuses(customer, null), ({ zone }) => zone)
+      return rows.map((row) => zoneOf(row, byZone.get(row.id) ?? []))
+    }).pipe(inCustomer(sql, "CustomerStore.zones", customer))
 
   const zone = (customer: CustomerId, id: ZoneId) =>
-    decodeRows(SealedZoneRow)(sql`
-      SELECT ${sql.literal(zoneColumns)}, token_sealed AS bytes, token_kek AS kek FROM zones
-      WHERE customer_id = ${customer} AND id = ${id}`).pipe(
-      Effect.map((rows) =>
-        Option.map(Option.fromNullishOr(rows[0]), (row) => ({
-          zone: zoneOf(row),
-          token: { kek: row.kek, bytes: row.bytes }
-        }))
-      ),
-      inCustomer(sql, "CustomerStore.zone", customer)
-    )
+    Effect.gen(function*() {
+      const [row] = yield* decodeRows(SealedZoneRow)(sql`
+        SELECT ${sql.literal(zoneColumns)}, token_sealed AS bytes, token_kek AS kek FROM zones
+        WHERE customer_id = ${customer} AND id = ${id}`)
+      return row === undefined ? Option.none() : Option.some({
+        zone: zoneOf(row, yield* statuses(customer, id)),
+        token: { kek: row.kek, bytes: row.bytes }
+      })
+    }).pipe(inCustomer(sql, "CustomerStore.zone", customer))
 
-  const requireZone = (operation: string, zone: ZoneId) => (changed: ReadonlyArray<unknown>) =>
+  const requireSource = (operation: string, source: SourceId) => (changed: ReadonlyArray<unknown>) =>
     changed.length === 0
-      ? Effect.fail(new DatabaseError({ operation, detail: `rejected: there is no zone ${zone}` }))
+      ? Effect.fail(new DatabaseError({ operation, detail: `rejected: there is no source ${source}` }))
       : Effect.void
 
   const checked: CustomerStore["Service"]["checked"] = (customer, id, now) =>
     sql`
-      UPDATE zones SET checked_ms = ${now}
+      UPDATE sources SET checked_ms = ${now}
       WHERE customer_id = ${customer} AND id = ${id}
         AND (checked_ms IS NULL OR checked_ms + ${checkedInterval}::bigint <= ${now}::bigint)`.pipe(
       Effect.asVoid,
@@ -172,24 +178,24 @@ const make = Effect.gen(function*() {
 
   const block: CustomerStore["Service"]["block"] = (customer, id, { reason, remedy }) =>
     sql`
-      UPDATE zones SET status = 'blocked', block_remedy = ${remedy},
+      UPDATE sources SET status = 'blocked', block_remedy = ${remedy},
         block_reason = CASE WHEN block_reason = 'retention-off' THEN block_reason ELSE ${reason} END,
         block_since_ms = coalesce(block_since_ms, checked_ms, 0)
       WHERE customer_id = ${customer} AND id = ${id} RETURNING id`.pipe(
-      Effect.flatMap(requireZone("CustomerStore.block", id)),
+      Effect.flatMap(requireSource("CustomerStore.block", id)),
       inCustomer(sql, "CustomerStore.block", customer)
     )
 
   const unblock: CustomerStore["Service"]["unblock"] = (customer, id) =>
     sql`
-      UPDATE zones SET status = 'active', block_reason = NULL, block_remedy = NULL, block_since_ms = NULL
+      UPDATE sources SET status = 'active', block_reason = NULL, block_remedy = NULL, block_since_ms = NULL
       WHERE customer_id = ${customer} AND id = ${id} RETURNING id`.pipe(
-      Effect.flatMap(requireZone("CustomerStore.unblock", id)),
+      Effect.flatMap(requireSource("CustomerStore.unblock", id)),
       inCustomer(sql, "CustomerStore.unblock", customer)
     )
 
-  const blocked = decodeRows(Schema.Struct({ customer: CustomerId, zone: ZoneId }))(
-    sql`SELECT customer_id AS customer, zone_id AS zone FROM blocked_zones()`
+  const blocked = decodeRows(Schema.Struct({ customer: CustomerId, zone: ZoneId, source: SourceId }))(
+    sql`SELECT customer_id AS customer, zone_id AS zone, source_id AS source FROM blocked_sources()`
   ).pipe(failAs("CustomerStore.blocked"))
 
   return CustomerStore.of({
@@ -197,6 +203,7 @@ const make = Effect.gen(function*() {
     authenticate,
     customer,
     createZone,
+    addSource,
     zones,
     zone,
     checked,

@@ -69,8 +69,8 @@ export const make = (
         UPDATE log_jobs j
         SET state = 'leased', fence = j.fence + 1, attempts = j.attempts + 1, lease_owner = ${owner},
           lease_until_ms = ${until}, updated_ms = ${now}
-        FROM zones z
-        WHERE z.customer_id = j.customer_id AND z.id = j.zone_id AND z.status = 'active'
+        FROM sources s
+        WHERE s.customer_id = j.customer_id AND s.id = j.source_id AND s.status = 'active'
           AND j.customer_id = ${customer} AND j.id = ${job} AND j.state IN ('planned', 'leased', 'stored')
           AND j.not_before_ms <= ${now} AND (j.lease_until_ms IS NULL OR j.lease_until_ms <= ${now})
         RETURNING ${sql.literal(jobColumns)}`)

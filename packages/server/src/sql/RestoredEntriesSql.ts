@@ -3,6 +3,7 @@
  * page of entries. Everything here runs inside an open transaction of the customer.
  */
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
+import { active } from "@rainlogs/core/domain/Source"
 import type { Window } from "@rainlogs/core/domain/Window"
 import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
 import type { RestoredEntry } from "@rainlogs/core/recovery/CustomerRecords"
@@ -32,7 +33,13 @@ export const restoreEntries = Effect.fnUntraced(function*<E, R>(
 ) {
   const customer = record.id
   const sources = record.zones.flatMap((zone) =>
-    zone.sources.map((source) => ({ ...source, zone: zone.id, customer, origin: record.origin }))
+    zone.sources.map(({ status = active, ...source }) => ({
+      ...source,
+      status,
+      zone: zone.id,
+      customer,
+      origin: record.origin
+    }))
   )
   const known = new Map(sources.map((source) => [`${source.zone} ${source.name}`, source]))
   const sourceOf = (chain: string, name: string) => {

@@ -6,7 +6,7 @@ import { Origin } from "@rainlogs/core/domain/Customer"
 import { CustomerId, JobId, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { JobState, type LogJob } from "@rainlogs/core/domain/LogJob"
 import { LogObject } from "@rainlogs/core/domain/LogObject"
-import { type Source, SourceName } from "@rainlogs/core/domain/Source"
+import { active, BlockReason, type Source, SourceName, type SourceStatus } from "@rainlogs/core/domain/Source"
 import { ErasureState } from "@rainlogs/core/lifecycle/Erasure"
 import { Effect, Schema, SchemaTransformation } from "effect"
 import type { SqlError } from "effect/sql"
@@ -27,7 +27,8 @@ export const decodeRows = <A, I>(schema: Schema.Codec<A, I>) => {
 
 /** Columns of a source, of `source_timelines s`. */
 export const sourceColumns = `s.source_id AS "sourceId", s.customer_id AS "customer", s.origin, s.zone_id AS "zone",
-  s.name AS "sourceName", s.starts_at_ms AS "startsAt", s.window_ms AS "windowMs"`
+  s.name AS "sourceName", s.starts_at_ms AS "startsAt", s.window_ms AS "windowMs", s.block_reason AS "blockReason",
+  s.block_since_ms AS "blockSince", s.block_remedy AS "blockRemedy"`
 
 const sourceFields = {
   sourceId: SourceId,
@@ -36,8 +37,30 @@ const sourceFields = {
   zone: ZoneId,
   sourceName: SourceName,
   startsAt: SafeInteger,
-  windowMs: SafeInteger
+  windowMs: SafeInteger,
+  blockReason: Schema.NullOr(BlockReason),
+  blockSince: Schema.NullOr(SafeInteger),
+  blockRemedy: Schema.NullOr(Schema.String)
 }
+
+/** The status of a source; the columns of a block are there together or not at all. */
+export const sourceStatusOf = (row: {
+  readonly blockReason: BlockReason | null
+  readonly blockSince: number | null
+  readonly blockRemedy: string | null
+}): SourceStatus =>
+  row.blockReason === null || row.blockSince === null || row.blockRemedy === null
+    ? active
+    : { state: "blocked", reason: row.blockReason, since: row.blockSince, remedy: row.blockRemedy }
+
+/** A source's status as columns, for {@link sourceStatusOf}. */
+export const sourceStatusColumns = (status: SourceStatus) =>
+  status.state === "active" ? { status: status.state } : {
+    status: status.state,
+    block_reason: status.reason,
+    block_since_ms: status.since,
+    block_remedy: status.remedy
+  }
 
 /** A row with {@link sourceColumns}. */
 export const SourceRow = Schema.Struct(sourceFields)
@@ -49,6 +72,7 @@ export const sourceOf = (row: typeof SourceRow.Type): Source => ({
   origin: row.origin,
   zone: row.zone,
   name: row.sourceName,
+  status: sourceStatusOf(row),
   startsAt: row.startsAt,
   windowMs: row.windowMs
 })

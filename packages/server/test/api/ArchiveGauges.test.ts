@@ -27,11 +27,10 @@ const newZone = Effect.gen(function*() {
       customer: id,
       name: "example.eu",
       cloudflareZone: CloudflareZoneId.make(cloudflareZone(1)),
-      status: { state: "active" },
       createdAt: 0
     },
     { kek: "kek", bytes: new Uint8Array() },
-    { name: "cloudflare/logpull/http_requests", startsAt: 0, windowMs: 300_000 }
+    [{ name: "cloudflare/logpull/http_requests", startsAt: 0, windowMs: 300_000 }]
   )
 })
 

@@ -14,8 +14,8 @@ import { BundleStore } from "@rainlogs/core/bundle/BundleStore"
 import type { Customer } from "@rainlogs/core/domain/Customer"
 import type { CustomerId, JobId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { SourceId } from "@rainlogs/core/domain/Identifier"
-import { type Source, SourceName } from "@rainlogs/core/domain/Source"
-import type { Zone } from "@rainlogs/core/domain/Zone"
+import { active, type Source } from "@rainlogs/core/domain/Source"
+import { statusOf, type Zone } from "@rainlogs/core/domain/Zone"
 import { LedgerEvents } from "@rainlogs/core/ledger/LedgerEvents"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { PolicyChanges } from "@rainlogs/core/ledger/PolicyChanges"
@@ -98,21 +98,23 @@ const customerStore = Layer.effect(
             sha256: found.sha256
           }))),
       customer: (id) => query(state, "customer", () => Option.fromNullishOr(state.customers.get(id))),
-      createZone: (zone, token, source) =>
+      createZone: (zone, token, [source]) =>
         Effect.flatten(query(state, "createZone", () => {
           const taken = [...state.zones.values()].some(({ zone: other }) =>
             other.customer === zone.customer && other.cloudflareZone === zone.cloudflareZone
           )
           if (taken) return Effect.fail(new ZoneExists({ cloudflareZone: zone.cloudflareZone }))
+          if (source === undefined) return Effect.die("a zone without a source")
           state.zones.set(zone.id, {
-            zone,
+            zone: { ...zone, status: statusOf([active]) },
             token,
             source: {
               id: SourceId.make(randomUUID()),
               customer: zone.customer,
               origin: state.customers.get(zone.customer)!.origin,
               zone: zone.id,
-              name: SourceName.make("cloudflare/logpull/http_requests"),
+              name: source.name,
+              status: active,
               startsAt: source.startsAt,
               windowMs: source.windowMs
             }
@@ -131,6 +133,7 @@ const customerStore = Layer.effect(
           "zone",
           () => Option.filter(Option.fromNullishOr(state.zones.get(id)), ({ zone }) => zone.customer === customer)
         ),
+      addSource: () => Effect.die("not used"),
       checked: () => Effect.die("not used"),
       block: () => Effect.die("not used"),
       unblock: () => Effect.die("not used"),
@@ -138,8 +141,8 @@ const customerStore = Layer.effect(
         state,
         "blocked",
         () =>
-          [...state.zones.values()].flatMap(({ zone }) =>
-            zone.status.state === "blocked" ? [{ customer: zone.customer, zone: zone.id }] : []
+          [...state.zones.values()].flatMap(({ source, zone }) =>
+            zone.status.state === "blocked" ? [{ customer: zone.customer, zone: zone.id, source: source.id }] : []
           )
       )
     })

@@ -9,6 +9,7 @@ import { Planner } from "@rainlogs/core/archive/Planner"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { CustomerId, JobId } from "@rainlogs/core/domain/Identifier"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
@@ -48,7 +49,7 @@ export class Directory extends Context.Service<Directory, string>()("test/Direct
   )
 }
 
-const source = Layer.mock(CollectionStrategy, {
+const source = CollectionStrategies.layerOne.pipe(Layer.provideMerge(Layer.mock(CollectionStrategy, {
   limits: {
     source: "cloudflare/logpull/http_requests",
     settleMs: 300_000,
@@ -56,7 +57,7 @@ const source = Layer.mock(CollectionStrategy, {
     longestWindowMs: 3_600_000,
     shortestWindowMs: 60_000
   }
-})
+})))
 
 const files = Layer.unwrap(Effect.map(Directory, (directory) =>
   Layer.mergeAll(

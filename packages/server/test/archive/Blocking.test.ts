@@ -220,7 +220,10 @@ describe("a zone whose log retention is turned off", { timeout: 60_000 }, () => 
         assert.isTrue(Option.isSome(yield* ledger.lease(dead, "dead", now, now + minute)))
         yield* drain(process)
         // Another zone's check cannot be the one that notices: the flag is asked for once more.
-        yield* (yield* CustomerStore).block(road.customer, road.zone, { reason: "retention-off", remedy: "turn it on" })
+        yield* (yield* CustomerStore).block(road.customer, job.source, {
+          reason: "retention-off",
+          remedy: "turn it on"
+        })
         turnOn(road)
         road.clock.jump(5 * minute)
         assert.strictEqual(yield* process.blocked.recheck, 1)
@@ -320,7 +323,7 @@ describe("rechecking blocked zones", { timeout: 60_000 }, () => {
         turnOn(road)
         process.hooks.beforePut = () => Effect.die("a bug")
         assert.strictEqual(yield* process.blocked.recheck, 0)
-        assert.isTrue(road.log.some(({ text }) => text.includes("blocked zone not rechecked")))
+        assert.isTrue(road.log.some(({ text }) => text.includes("blocked source not rechecked")))
         process.hooks.beforePut = undefined
         assert.strictEqual(yield* process.blocked.recheck, 1)
         assert.strictEqual((yield* sourceOf(road)).zone, road.zone)

@@ -5,7 +5,7 @@
 import type { ZoneOptions } from "@rainlogs/cloudflare-simulator/SimulatedZone"
 import { type Simulator, type SimulatorOptions, startSimulator } from "@rainlogs/cloudflare-simulator/Simulator"
 import * as Archiver from "@rainlogs/core/archive/Archiver"
-import { BlockedZones } from "@rainlogs/core/archive/BlockedZones"
+import { BlockedSources } from "@rainlogs/core/archive/BlockedSources"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
@@ -17,6 +17,7 @@ import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import * as Worker from "@rainlogs/core/archive/Worker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { type CloudflareOptions, defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
@@ -154,7 +155,7 @@ const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOpt
     backoff: Archiver.defaultArchiver.backoff
   })
   const queue = options.mostQueued === undefined ? {} : { mostQueued: options.mostQueued }
-  const pipeline = BlockedZones.layer.pipe(
+  const pipeline = BlockedSources.layer.pipe(
     Layer.provideMerge(archiver),
     Layer.provideMerge(Layer.mergeAll(
       ObjectAdoption.layer,
@@ -162,6 +163,7 @@ const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOpt
       PublishLoop.layer({ intervalMs: 50 }),
       Planner.layer({ planning, ...queue })
     )),
+    Layer.provideMerge(CollectionStrategies.layerOne),
     Layer.provideMerge(Interference.layerPipeline(hooks)),
     Layer.provideMerge(Layer.mergeAll(
       sealer,
@@ -232,7 +234,7 @@ export const start = Effect.fnUntraced(function*(road: Road, options: ProcessOpt
     context,
     archiver: Context.get(context, Archiver.Archiver),
     planner: Context.get(context, Planner),
-    blocked: Context.get(context, BlockedZones),
+    blocked: Context.get(context, BlockedSources),
     queue: Context.get(context, JobQueue),
     opener: Context.get(context, Opener),
     events: Context.get(context, LedgerEvents.LedgerEvents),
@@ -270,15 +272,14 @@ export const onRoad = <A, E, R>(
           customer: id,
           name: "shop.example",
           cloudflareZone,
-          status: { state: "active" },
           createdAt: epoch
         },
         yield* wrapCloudflareToken(id, zone, Redacted.make(token)),
-        {
+        [{
           name: "cloudflare/logpull/http_requests",
           startsAt: Math.floor((epoch - (options.backfillMs ?? hour)) / minute) * minute,
           windowMs: hour
-        }
+        }]
       )
       return yield* test(new Road({ clock, simulator, directory, customer: id, zone, log }))
     }).pipe(Effect.orDie, Effect.provide(sharedPorts(directory), { local: true }))

@@ -133,11 +133,10 @@ export const archive = Effect.fnUntraced(function*(
       customer: id,
       name: "shop.example",
       cloudflareZone: CloudflareZoneId.make(randomBytes(16).toString("hex")),
-      status: { state: "active" },
       createdAt: now
     },
     { kek: "kek-1", bytes: new Uint8Array(40) },
-    { name: "cloudflare/logpull/http_requests", startsAt: first, windowMs: hour }
+    [{ name: "cloudflare/logpull/http_requests", startsAt: first, windowMs: hour }]
   )
   const [timeline] = yield* windows.timelinesOf(id, zone)
   if (timeline === undefined) return yield* Effect.die("the new zone has no timeline")

@@ -3,24 +3,23 @@ import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
-import type { Zone } from "@rainlogs/core/domain/Zone"
 import { Effect, Option } from "effect"
 import { SqlClient } from "effect/sql"
 import { randomBytes, randomUUID } from "node:crypto"
 import { withCustomer } from "../../src/database/Tenant.ts"
 import { digest, Live, live, makeCustomer, makeOne, start } from "./fixtures.ts"
 
-const zoneOf = (customer: CustomerId): Zone => ({
+const zoneOf = (customer: CustomerId) => ({
   id: ZoneId.make(randomUUID()),
   customer,
   name: "shop.example.com",
   cloudflareZone: CloudflareZoneId.make(randomBytes(16).toString("hex")),
-  status: { state: "active" },
   createdAt: start
 })
 
 const token = { kek: "kek-7", bytes: new Uint8Array(60).fill(7) }
-const source = { name: "cloudflare/logpull/http_requests", startsAt: start, windowMs: 300_000 }
+const source = { name: "cloudflare/logpull/http_requests", startsAt: start, windowMs: 300_000 } as const
+const active = { state: "active" } as const
 
 describe("CustomerStoreSql", { timeout: 60_000 }, () => {
   layer(Live, live)((it) => {
@@ -80,9 +79,12 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
         const store = yield* CustomerStore
         const customer = yield* makeCustomer
         const zone = zoneOf(customer.id)
-        yield* store.createZone(zone, token, source)
-        assert.deepStrictEqual(yield* store.zone(customer.id, zone.id), Option.some({ zone, token }))
-        assert.deepStrictEqual(yield* store.zones(customer.id), [zone])
+        yield* store.createZone(zone, token, [source])
+        assert.deepStrictEqual(
+          yield* store.zone(customer.id, zone.id),
+          Option.some({ zone: { ...zone, status: active }, token })
+        )
+        assert.deepStrictEqual(yield* store.zones(customer.id), [{ ...zone, status: active }])
         const [timeline] = yield* (yield* WindowLedger).timelinesOf(customer.id, zone.id)
         assert.isDefined(timeline)
         assert.deepStrictEqual(timeline, {
@@ -92,6 +94,7 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
             origin: customer.origin,
             zone: zone.id,
             name: "cloudflare/logpull/http_requests",
+            status: active,
             startsAt: start,
             windowMs: 300_000
           },
@@ -104,21 +107,21 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
         const store = yield* CustomerStore
         const customer = yield* makeCustomer
         const zone = zoneOf(customer.id)
-        yield* store.createZone(zone, token, source)
+        yield* store.createZone(zone, token, [source])
         const twice = { ...zone, id: ZoneId.make(randomUUID()) }
-        const error = yield* Effect.flip(store.createZone(twice, token, source))
+        const error = yield* Effect.flip(store.createZone(twice, token, [source]))
         assert.deepStrictEqual(error, new ZoneExists({ cloudflareZone: zone.cloudflareZone }))
         assert.strictEqual((yield* store.zones(customer.id)).length, 1)
         const other = yield* makeCustomer
-        yield* store.createZone({ ...zone, id: ZoneId.make(randomUUID()), customer: other.id }, token, source)
+        yield* store.createZone({ ...zone, id: ZoneId.make(randomUUID()), customer: other.id }, token, [source])
       }))
 
-    it.effect("a zone is blocked since it was last known to be collectable, and stays so until it is unblocked", () =>
+    it.effect("a source is blocked since it was last known to be collectable, and stays so until it is unblocked", () =>
       Effect.gen(function*() {
         const store = yield* CustomerStore
         const { customer, source } = yield* makeOne
         const block = (reason: "retention-off" | "unauthorised") =>
-          store.block(customer.id, source.zone, { reason, remedy: "switch it on" })
+          store.block(customer.id, source.id, { reason, remedy: "switch it on" })
         const status = Effect.map(store.zone(customer.id, source.zone), (found) => Option.getOrThrow(found).zone.status)
         yield* block("retention-off")
         assert.deepStrictEqual(yield* status, {
@@ -127,34 +130,79 @@ describe("CustomerStoreSql", { timeout: 60_000 }, () => {
           since: 0,
           remedy: "switch it on"
         })
-        assert.deepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone })
-        yield* store.unblock(customer.id, source.zone)
+        assert.deepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone, source: source.id })
+        yield* store.unblock(customer.id, source.id)
         assert.deepStrictEqual(yield* status, { state: "active" })
-        assert.notDeepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone })
+        assert.notDeepInclude(yield* store.blocked, { customer: customer.id, zone: source.zone, source: source.id })
 
-        yield* store.checked(customer.id, source.zone, start)
-        yield* store.checked(customer.id, source.zone, start + 59_999)
+        yield* store.checked(customer.id, source.id, start)
+        yield* store.checked(customer.id, source.id, start + 59_999)
         yield* block("retention-off")
         assert.deepInclude(yield* status, { since: start })
-        yield* store.checked(customer.id, source.zone, start + 120_000)
+        yield* store.checked(customer.id, source.id, start + 120_000)
         yield* block("unauthorised")
         // Logs were lost while retention was off: what comes on top does not hide that.
         assert.deepInclude(yield* status, { reason: "retention-off", since: start })
-        yield* store.unblock(customer.id, source.zone)
+        yield* store.unblock(customer.id, source.id)
         yield* block("unauthorised")
         assert.deepInclude(yield* status, { reason: "unauthorised", since: start + 120_000 })
         yield* block("retention-off")
         assert.deepInclude(yield* status, { reason: "retention-off", since: start + 120_000 })
       }))
 
-    it.effect("blocking a zone that is not there, or not the customer's, is an error", () =>
+    it.effect("a zone with one of two sources blocked is degraded, with all of them blocked", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const { customer, source } = yield* makeOne
+        const second = { name: "cloudflare/graphql/firewall_events", startsAt: start, windowMs: 300_000 } as const
+        assert.isTrue(yield* store.addSource(customer.id, source.zone, second))
+        assert.isFalse(yield* store.addSource(customer.id, source.zone, { ...second, startsAt: start + 1 }))
+        const timelines = yield* (yield* WindowLedger).timelinesOf(customer.id, source.zone)
+        assert.lengthOf(timelines, 2)
+        const other = timelines.find(({ source: { name } }) => name === second.name)!
+        assert.strictEqual(other.plannedTo, start)
+        const status = Effect.map(store.zone(customer.id, source.zone), (found) => Option.getOrThrow(found).zone.status)
+        assert.deepStrictEqual(yield* status, active)
+        yield* store.checked(customer.id, source.id, start)
+        yield* store.block(customer.id, source.id, { reason: "retention-off", remedy: "switch it on" })
+        assert.deepStrictEqual(yield* status, {
+          state: "degraded",
+          reason: "retention-off",
+          since: start,
+          remedy: "switch it on"
+        })
+        yield* store.block(customer.id, other.source.id, { reason: "unauthorised", remedy: "a new token" })
+        // The one that was never known to be collectable is the longest blocked.
+        assert.deepStrictEqual(yield* status, {
+          state: "blocked",
+          reason: "unauthorised",
+          since: 0,
+          remedy: "a new token"
+        })
+        assert.deepStrictEqual((yield* store.zones(customer.id)).map((zone) => zone.status), [yield* status])
+        yield* store.unblock(customer.id, source.id)
+        assert.deepInclude(yield* status, { state: "degraded", reason: "unauthorised" })
+      }))
+
+    it.effect("a source is not added to another customer's zone", () =>
+      Effect.gen(function*() {
+        const store = yield* CustomerStore
+        const { source: mine } = yield* makeOne
+        const other = yield* makeCustomer
+        const error = yield* Effect.flip(
+          store.addSource(other.id, mine.zone, { ...source, name: "cloudflare/audit_logs/v2" })
+        )
+        assert.include(error.detail, "rejected: SQLSTATE 23503")
+      }))
+
+    it.effect("blocking a source that is not there, or not the customer's, is an error", () =>
       Effect.gen(function*() {
         const store = yield* CustomerStore
         const { source } = yield* makeOne
         const other = yield* makeCustomer
-        const error = yield* Effect.flip(store.block(other.id, source.zone, { reason: "unauthorised", remedy: "r" }))
-        assert.include(error.detail, "there is no zone")
-        assert.include((yield* Effect.flip(store.unblock(other.id, source.zone))).detail, "there is no zone")
+        const error = yield* Effect.flip(store.block(other.id, source.id, { reason: "unauthorised", remedy: "r" }))
+        assert.include(error.detail, "there is no source")
+        assert.include((yield* Effect.flip(store.unblock(other.id, source.id))).detail, "there is no source")
         assert.isTrue(Option.isNone(yield* store.zone(other.id, source.zone)))
       }))
   })

@@ -53,7 +53,7 @@ describe("due jobs", { timeout: 60_000 }, () => {
         const blocked = yield* makeSource(customer)
         yield* planMany(source, 4)
         yield* planMany(blocked, 4)
-        yield* (yield* CustomerStore).block(customer.id, blocked.zone, { reason: "unauthorised", remedy: "token" })
+        yield* (yield* CustomerStore).block(customer.id, blocked.id, { reason: "unauthorised", remedy: "token" })
         const failed = yield* leaseOrDie(customer.id, jobAt(source, 0), start)
         yield* ledger.retry(failed, { code: "c", detail: "d", counts: "failure" }, start + 500, start)
         yield* leaseOrDie(customer.id, jobAt(source, 1), start, start + 300)

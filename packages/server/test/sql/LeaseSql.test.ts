@@ -70,9 +70,9 @@ describe("LeaseSql", { timeout: 60_000 }, () => {
           const leased = yield* leaseOrDie(target.customer, target.job, start)
           yield* ledger.retry(leased, { code: "c", detail: "d", counts: "failure" }, start + 50, start)
           assert.isTrue(Option.isNone(yield* ledger.lease(target, "w", start + 49, start + 100)))
-          yield* customers.block(source.customer, source.zone, { reason: "retention-off", remedy: "switch it on" })
+          yield* customers.block(source.customer, source.id, { reason: "retention-off", remedy: "switch it on" })
           assert.isTrue(Option.isNone(yield* ledger.lease(target, "w", start + 50, start + 100)))
-          yield* customers.unblock(source.customer, source.zone)
+          yield* customers.unblock(source.customer, source.id)
           const other = yield* makeCustomer
           assert.isTrue(
             Option.isNone(yield* ledger.lease({ ...target, customer: other.id }, "w", start + 50, start + 100))

@@ -168,7 +168,7 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "active_timelines",
                 "all_ledgers",
                 "all_progress",
-                "blocked_zones",
+                "blocked_sources",
                 "due_bundles",
                 "due_jobs",
                 "find_api_key",

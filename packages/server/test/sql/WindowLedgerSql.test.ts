@@ -81,12 +81,15 @@ describe("WindowLedgerSql", { timeout: 60_000 }, () => {
           const customers = yield* CustomerStore
           const { customer, source } = yield* makeOne
           const other = yield* makeSource(customer)
-          yield* customers.block(customer.id, other.zone, { reason: "unauthorised", remedy: "a new token" })
+          yield* customers.block(customer.id, other.id, { reason: "unauthorised", remedy: "a new token" })
           const sources = (yield* ledger.timelines).map(({ source }) => source.id)
           assert.include(sources, source.id)
           assert.notInclude(sources, other.id)
           assert.deepStrictEqual(yield* ledger.timelinesOf(customer.id, other.zone), [{
-            source: other,
+            source: {
+              ...other,
+              status: { state: "blocked", reason: "unauthorised", since: 0, remedy: "a new token" }
+            },
             plannedTo: start
           }])
           yield* ledger.resize(source.id, customer.id, 60_000)

@@ -75,11 +75,10 @@ export const makeSource = Effect.fnUntraced(function*(customer: Customer) {
       customer: customer.id,
       name: "shop.example.com",
       cloudflareZone: CloudflareZoneId.make(randomBytes(16).toString("hex")),
-      status: { state: "active" },
       createdAt: start
     },
     { kek: "kek-1", bytes: new Uint8Array(40) },
-    { name: "cloudflare/logpull/http_requests", startsAt: start, windowMs: step }
+    [{ name: "cloudflare/logpull/http_requests", startsAt: start, windowMs: step }]
   )
   const [timeline] = yield* (yield* WindowLedger).timelinesOf(customer.id, zone)
   if (timeline === undefined) return yield* Effect.die("the new zone has no timeline")
