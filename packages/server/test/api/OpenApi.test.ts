@@ -33,6 +33,7 @@ describe("the OpenAPI document", () => {
       "get /api/v1/policy",
       "get /api/v1/zones",
       "get /api/v1/zones/{id}",
+      "get /api/v1/zones/{id}/coverage",
       "get /api/v1/zones/{id}/logs",
       "get /health",
       "post /api/v1/bundles",
