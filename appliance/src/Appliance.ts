@@ -51,6 +51,7 @@ import type { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
+import * as ConfiguredAlerts from "./ConfiguredAlerts.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
 import * as ConfiguredSigner from "./ConfiguredSigner.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
@@ -77,6 +78,8 @@ export interface ApplianceOptions extends PipelineOptions {
   readonly cloudflareBaseUrl?: string
   /** Time between two looks at what must be anchored, ms. */
   readonly anchorSweepMs?: number
+  /** Time between two looks at what is wrong, ms. */
+  readonly alertLookMs?: number
 }
 
 /** Where the API listens: `http://host:port`. */
@@ -234,6 +237,9 @@ export const layer = (options: ApplianceOptions) =>
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
+    Layer.provideMerge(
+      ConfiguredAlerts.layer(options.alertLookMs).pipe(Layer.provide(CloudflareHttpClient.layer))
+    ),
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),

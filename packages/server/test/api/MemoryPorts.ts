@@ -29,6 +29,7 @@ import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
@@ -306,5 +307,6 @@ export const layer = Layer.mergeAll(
   Layer.mock(BundleFiles, {}),
   JobQueue.layerMemory,
   CircuitBreaker.layer,
+  RateBudget.layer,
   AdminToken.layer(Redacted.make(adminToken))
 ).pipe(Layer.provideMerge(MemoryState.layer))

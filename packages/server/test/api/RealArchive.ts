@@ -17,6 +17,7 @@ import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
@@ -85,6 +86,7 @@ export const stores = Layer.mergeAll(
     gauges: Effect.void
   }),
   CircuitBreaker.layer,
+  RateBudget.layer,
   Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
   AdminToken.layer(Redacted.make(adminToken))
 )
