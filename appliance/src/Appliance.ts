@@ -44,6 +44,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Config, Context, Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
@@ -121,6 +122,7 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     ErasureStoreSql.layer,
     HoldStoreSql.layer,
     LedgerStoreSql.layer,
+    QuotaStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
     KmsLocal.layer({ file: masterKeyFile(directory) }),

@@ -10,6 +10,7 @@ export const AlertKind = Schema.Literals([
   "gap",
   "circuit-open",
   "dead-letters",
+  "quota-reached",
   "ledger-halted",
   "ledger-late",
   "anchor-overdue",

@@ -120,6 +120,21 @@ const make = Effect.gen(function*() {
       const horizonMs = strategies.of(one.source.name)?.limits.horizonMs ?? Infinity
       conditions.push(...blocked(one), ...atRisk(one, horizonMs, now))
     }
+    const paused = yield* state.paused
+    if (paused === null) unseen.add("quota-reached")
+    for (const { customer, reason } of paused ?? []) {
+      conditions.push({
+        kind: "quota-reached",
+        subject: customer,
+        severity: "critical",
+        summary: reason === "day"
+          ? "Collection is paused: the customer's bytes of today are used up."
+          : "Collection is paused: the customer's stored bytes are used up.",
+        remedy:
+          "Windows wait; they become gaps when the source forgets them. Raise the quota (rainlogs quota set) or " +
+          (reason === "day" ? "wait for the next day (UTC)." : "shorten the retention.")
+      })
+    }
     if (ledgers !== null && ledgers.halted > 0) {
       conditions.push({
         kind: "ledger-halted",

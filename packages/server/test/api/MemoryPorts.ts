@@ -28,6 +28,7 @@ import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
+import { QuotaStore } from "@rainlogs/core/quota/Quota"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -294,6 +295,7 @@ export const layer = Layer.mergeAll(
   publisher,
   anchorLoop,
   Layer.mock(CoverageStore, {}),
+  Layer.mock(QuotaStore, { paused: () => Effect.succeed([]) }),
   Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),
   Layer.mock(Erasures, {}),

@@ -28,6 +28,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Context, Effect, Layer, Option, Redacted, type Stream } from "effect"
 import { randomBytes } from "node:crypto"
@@ -78,6 +79,7 @@ export const stores = Layer.mergeAll(
   ErasureStoreSql.layer,
   HoldStoreSql.layer,
   LedgerStoreSql.layer,
+  QuotaStoreSql.layer,
   WindowLedgerSql.layer,
   source,
   JobQueue.layerMemory,
