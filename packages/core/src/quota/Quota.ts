@@ -4,7 +4,7 @@
  */
 import { Context, type Effect, type Option, Schema } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
-import { CustomerId } from "../domain/Identifier.ts"
+import type { CustomerId } from "../domain/Identifier.ts"
 
 const Limit = Schema.NullOr(Schema.Int.check(Schema.isGreaterThan(0)))
 

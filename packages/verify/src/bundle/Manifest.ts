@@ -2,22 +2,34 @@
  * The member `MANIFEST.sha256` of a bundle: the SHA-256 of every other member, as `sha256sum -c` reads it.
  */
 import { encode } from "../Ascii.ts"
+import * as Bytes from "../Bytes.ts"
 import { isHash } from "../Hex.ts"
 import { MalformedError } from "../Malformed.ts"
 import { isMemberName } from "./ZipFormat.ts"
 
 const format = "MANIFEST.sha256"
 
-/** The manifest's text: a line `<hash>  <name>` for each name, in the order of the map, which must be sorted. */
-export const printManifest = (hashes: ReadonlyMap<string, string>): Uint8Array => {
-  let before = ""
+/** Lines that are printed as one piece. */
+const linesPerPiece = 256
+
+/** The manifest's text in pieces: a line `<hash>  <name>` for each name; names must be sorted. */
+export function* manifestPieces(hashes: Iterable<readonly [name: string, hash: string]>): Generator<Uint8Array> {
+  let [before, lines]: [string, Array<string>] = ["", []]
   for (const [name, hash] of hashes) {
     if (!isMemberName(name) || !isHash(hash)) throw new MalformedError(format, `"${hash}  ${name}" is no line of it`)
     if (!(before < name)) throw new MalformedError(format, `${name} follows ${before}: not sorted, or twice`)
     before = name
+    lines.push(`${hash}  ${name}\n`)
+    if (lines.length < linesPerPiece) continue
+    yield encode(lines.join(""), format)
+    lines = []
   }
-  return encode([...hashes].map(([name, hash]) => `${hash}  ${name}\n`).join(""), format)
+  if (lines.length > 0) yield encode(lines.join(""), format)
 }
+
+/** The manifest of a map, whose names must be sorted. */
+export const printManifest = (hashes: ReadonlyMap<string, string>): Uint8Array =>
+  Bytes.concat(...manifestPieces(hashes))
 
 /** Reads a manifest; throws {@link MalformedError}. */
 export const parseManifest = (bytes: Uint8Array): Map<string, string> => {

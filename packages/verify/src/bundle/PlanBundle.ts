@@ -5,16 +5,13 @@
 import { parseReceiptPath } from "../Anchored.ts"
 import type { ArchiveReader } from "../ArchiveReader.ts"
 import { parseCheckpoint } from "../Checkpoint.ts"
-import { type Entry, type ObjectEntry, parseEntry, printEntry } from "../Entry.ts"
+import { type Entry, type ObjectEntry, parseEntry } from "../Entry.ts"
 import { parseGenesis } from "../Genesis.ts"
 import * as Hex from "../Hex.ts"
 import { parseKeys } from "../Keys.ts"
 import { checkpointArchivePath, checkpointKey, eventPath, ledgerKey, ledgerPrefix } from "../Layout.ts"
-import { inclusionProof } from "../Merkle.ts"
 import { parseNote } from "../Note.ts"
-import { encodeEntryBundle, entriesPath, parseEntryBundle, tilePath, tileWidth } from "../Tile.ts"
-import { tileNodes, widthsFrom } from "../TileNodes.ts"
-import { printTlogProof } from "../TlogProof.ts"
+import { entriesPath, parseEntryBundle, tilePath, tileWidth } from "../Tile.ts"
 import { parseTombstone } from "../Tombstone.ts"
 import { printVerifierKey } from "../VerifierKey.ts"
 import { englishReadme, italianReadme, type ReadmeFacts } from "./BundleReadme.ts"
@@ -27,22 +24,19 @@ import {
 } from "./BundleRequest.ts"
 import { printBundleScope } from "./BundleScope.ts"
 import { crc32 } from "./Crc32.ts"
-import { printManifest } from "./Manifest.ts"
+import { leafProofs } from "./LeafProofs.ts"
+import { missing, readEntries, readTile } from "./LedgerFiles.ts"
+import { manifestPieces } from "./Manifest.ts"
+import { type MemberFacts, MemberTable, type TableMember } from "./MemberTable.ts"
 import { bundleNames } from "./OpenBundle.ts"
 import { policyPlainText } from "./PolicyText.ts"
 import { memberBytes, printCentralEntry, printEnd } from "./ZipFormat.ts"
 
-/** A member before it is written: its bytes, or the object they are streamed from. */
-export interface Planned {
-  readonly size: number
-  readonly crc: number
-  readonly hash: string
-  readonly bytes: () => AsyncIterable<Uint8Array>
-}
-
-/** What the first pass found: everything but the bytes, which {@link bundleBytes} reads again. */
+/** What the first pass found: everything but the bytes, which `bundleBytes` reads again. */
 export interface BundlePlan extends BundleSummary {
-  readonly members: ReadonlyArray<readonly [string, Planned]>
+  readonly members: MemberTable
+  /** The bytes of a member. */
+  readonly read: (member: TableMember) => AsyncIterable<Uint8Array>
 }
 
 /** The first pass: sizes and hashes of all members, and so the size of the file. */
@@ -51,36 +45,51 @@ export const planBundle = async (
   request: BundleRequest,
   onProgress: BundleProgress = () => {}
 ): Promise<BundlePlan> => {
-  const { members: found, objects, size } = await planMembers(input, request, onProgress)
-  const byName = ([left]: readonly [string, Planned], [right]: readonly [string, Planned]) => left < right ? -1 : 1
-  const sorted = [...found].sort(byName)
-  const manifest = printManifest(new Map(sorted.map(([name, { hash }]) => [name, hash])))
-  const members = [...sorted, [bundleNames.manifest, await plannedBytes(input, manifest)] as const].sort(byName)
+  const { members, objects, read, size } = await planMembers(input, request, onProgress)
+  // The manifest names what is there now, and is then a member like any other.
+  const listed = members.count
+  const manifest = async function*(): AsyncGenerator<Uint8Array> {
+    yield* manifestPieces(others(members, listed))
+  }
+  members.add(bundleNames.manifest, await factsOf(input, manifest()), { kind: "file", bytes: manifest })
   let [offset, directory] = [0, 0]
-  for (const [name, { crc, size: length }] of members) {
+  for (const { crc, name, size: length } of members.sorted()) {
     const member = { name, offset, size: length, crc }
     directory += printCentralEntry(member).length
     offset += memberBytes(member)
   }
-  const end = printEnd({ members: members.length, offset, size: directory })
-  return { members, size, objects, bytes: offset + directory + end.length }
+  const end = printEnd({ members: members.count, offset, size: directory })
+  return { members, read, size, objects, bytes: offset + directory + end.length }
 }
 
-const plannedBytes = async ({ newHash }: BundleInput, bytes: Uint8Array): Promise<Planned> => {
-  const hash = newHash()
-  hash.update(bytes)
-  return {
-    size: bytes.length,
-    crc: crc32(bytes),
-    hash: Hex.encode(await hash.digest()),
-    bytes: async function*() {
-      yield bytes
-    }
+// Every member but the manifest, sorted; `listed` is how many that are.
+function* others(members: MemberTable, listed: number): Generator<readonly [name: string, hash: string]> {
+  let count = 0
+  for (const { hash, name } of members.sorted()) {
+    if (name === bundleNames.manifest) continue
+    count += 1
+    yield [name, hash]
   }
+  if (count !== listed) throw new RangeError(`the manifest lists ${listed} members, and there are ${count}`)
 }
 
-interface Members {
-  readonly members: ReadonlyMap<string, Planned>
+const factsOf = async ({ newHash }: BundleInput, bytes: AsyncIterable<Uint8Array>): Promise<MemberFacts> => {
+  const hash = newHash()
+  let [crc, size] = [0, 0]
+  for await (const chunk of bytes) {
+    hash.update(chunk)
+    crc = crc32(chunk, crc)
+    size += chunk.length
+  }
+  return { size, crc, hash: Hex.encode(await hash.digest()) }
+}
+
+const once = (read: () => Promise<Uint8Array>) =>
+  async function*(): AsyncGenerator<Uint8Array> {
+    yield await read()
+  }
+
+interface Members extends Pick<BundlePlan, "members" | "read"> {
   readonly size: number
   readonly objects: number
 }
@@ -101,45 +110,32 @@ const planMembers = async (
   }
   const checkpoint = parseNote(served)
   const { size } = parseCheckpoint(checkpoint.text)
-  const members = new Map<string, Planned>()
+  const members = new MemberTable()
+  const proofOf = leafProofs(reader, origin, size, checkpoint)
   const archived = (path: string): string => `${bundleNames.archive}${ledgerKey(origin, path)}`
-  const text = async (name: string, value: string): Promise<void> => {
-    members.set(name, await plannedBytes(input, new TextEncoder().encode(value)))
+  // Ledger files are read again in the second pass instead of being held: there may be a million of them.
+  const add = async (name: string, read: () => Promise<Uint8Array>): Promise<void> => {
+    const bytes = once(read)
+    members.add(name, await factsOf(input, bytes()), { kind: "file", bytes })
   }
-  // Small files are read again in the second pass instead of being held: there may be a million of them.
-  const small = async (name: string, read: () => Promise<Uint8Array>): Promise<void> => {
-    const { crc, hash, size: length } = await plannedBytes(input, await read())
-    members.set(name, {
-      size: length,
-      crc,
-      hash,
-      bytes: async function*() {
-        yield await read()
-      }
-    })
-  }
+  const text = (name: string, value: string): Promise<void> =>
+    add(name, () => Promise.resolve(new TextEncoder().encode(value)))
   const file = (path: string) => async (): Promise<Uint8Array> => {
     const bytes = await reader.read(ledgerKey(origin, path))
     if (bytes === null) throw missing(ledgerKey(origin, path))
     return bytes
   }
 
-  members.set(`${bundleNames.archive}${checkpointKey(origin)}`, await plannedBytes(input, served))
+  await add(`${bundleNames.archive}${checkpointKey(origin)}`, () => Promise.resolve(served))
   const documents = new Set<string>()
   let [entries, objects, objectBytes] = [0, 0, 0]
   let [policy, logKey]: [Uint8Array | null, string] = [null, ""]
   let sample: ReadmeFacts["sample"] = null
-  const nodes = tileNodes(reader, origin, size)
   let disclosed = 0
 
   const addObject = async (entry: ObjectEntry, leaf: number): Promise<void> => {
     const proof = `${bundleNames.proofs}${entry.chain}/${entry.seq}.tlog-proof`
-    // Only the entry's bytes are kept until the second pass: the hashes of a proof are several times as large.
-    const extra = printEntry(entry)
-    await small(proof, async () => {
-      const hashes = await inclusionProof(nodes, leaf, size)
-      return printTlogProof({ extra, index: leaf, hashes, checkpoint })
-    })
+    members.add(proof, await factsOf(input, once(() => proofOf(leaf))()), { kind: "proof", leaf })
     const { key } = entry
     if (key === null || await sizeOf(reader, key) === null) return
     const name = `${bundleNames.archive}${key}`
@@ -147,10 +143,11 @@ const planMembers = async (
       const message = `more than ${mostObjects} objects lie in the range; ask for shorter ranges, one bundle each`
       throw new BundleRequestError("too-many-objects", message)
     }
-    const object = await plannedObject(input, key)
-    members.set(name, object)
+    // One that is not what its entry says is shown as it is: that is evidence, too.
+    const facts = await factsOf(input, input.stream(key))
+    members.add(name, facts, { kind: "object" })
     objects += 1
-    objectBytes += object.size
+    objectBytes += facts.size
     onProgress({ entries, objects, bytes: objectBytes })
     sample ??= { proof, object: name }
     const dataKey = input.dataKey === undefined || entry.dek === null ? null : await input.dataKey(entry)
@@ -178,7 +175,7 @@ const planMembers = async (
     const width = Math.min(tileWidth, size - index * tileWidth)
     const read = () => readEntries(reader, origin, index, width)
     const bundle = await read()
-    await small(archived(entriesPath(index, width)), read)
+    await add(archived(entriesPath(index, width)), read)
     for (const [at, bytes] of parseEntryBundle(bundle, width).entries()) {
       await addEntry(parseEntry(bytes), index * tileWidth + at)
       entries += 1
@@ -189,18 +186,28 @@ const planMembers = async (
     const hashes = Math.floor(size / tileWidth ** level)
     for (let index = 0; index * tileWidth < hashes; index++) {
       const width = Math.min(tileWidth, hashes - index * tileWidth)
-      await small(archived(tilePath(level, index, width)), () => readTile(reader, origin, { level, index, width }))
+      await add(archived(tilePath(level, index, width)), () => readTile(reader, origin, { level, index, width }))
     }
   }
-  for (const hash of documents) await small(archived(eventPath(hash)), file(eventPath(hash)))
-  const timestamp = await addHeads(input.reader, request, size, (path) => small(archived(path), file(path)), archived)
+  for (const hash of documents) await add(archived(eventPath(hash)), file(eventPath(hash)))
+  const timestamp = await addHeads(input.reader, request, size, (path) => add(archived(path), file(path)), archived)
 
   await text(bundleNames.scope, printBundleScope({ origin, chain, from, to, size, disclosed: disclosed > 0 }))
   if (policy !== null) await text("policy.txt", policyPlainText(policy))
   const facts: ReadmeFacts = { origin, logKey, size, sample, timestamp, disclosed: disclosed > 0 }
   await text("README.en.txt", englishReadme(facts))
   await text("README.it.txt", italianReadme(facts))
-  return { members, size, objects }
+  const readMember = ({ name, source }: TableMember): AsyncIterable<Uint8Array> => {
+    switch (source.kind) {
+      case "file":
+        return source.bytes()
+      case "object":
+        return input.stream(name.slice(bundleNames.archive.length))
+      case "proof":
+        return once(() => proofOf(source.leaf))()
+    }
+  }
+  return { members, size, objects, read: readMember }
 }
 
 // The archived heads and the receipts up to the size; answers the newest timestamp and what it stamps.
@@ -229,50 +236,7 @@ const addHeads = async (
     : { receipt: archived(newest.path), checkpoint: archived(checkpointArchivePath(newest.size)) }
 }
 
-const missing = (key: string): BundleRequestError =>
-  new BundleRequestError("incomplete", `${key} is missing; run rainlogs fsck`)
-
 const sizeOf = async (reader: ArchiveReader, key: string): Promise<number | null> => {
   for await (const file of reader.list(key)) if (file.key === key) return file.size
   return null
-}
-
-// The first pass over an object. One that is not what its entry says is shown as it is: that is evidence, too.
-const plannedObject = async (input: BundleInput, key: string): Promise<Planned> => {
-  const hash = input.newHash()
-  let [crc, size] = [0, 0]
-  for await (const chunk of input.stream(key)) {
-    hash.update(chunk)
-    crc = crc32(chunk, crc)
-    size += chunk.length
-  }
-  const sha256 = Hex.encode(await hash.digest())
-  return { size, crc, hash: sha256, bytes: () => input.stream(key) }
-}
-
-// Exactly the first entries of a bundle: what was appended after the checkpoint is no part of the statement.
-const readEntries = async (
-  reader: ArchiveReader,
-  origin: string,
-  index: number,
-  width: number
-): Promise<Uint8Array> => {
-  for (const stored of widthsFrom(width)) {
-    const bytes = await reader.read(ledgerKey(origin, entriesPath(index, stored)))
-    if (bytes === null) continue
-    return stored === width ? bytes : encodeEntryBundle(parseEntryBundle(bytes, stored).slice(0, width))
-  }
-  throw missing(entriesPath(index, width))
-}
-
-const readTile = async (
-  reader: ArchiveReader,
-  origin: string,
-  { index, level, width }: { readonly index: number; readonly level: number; readonly width: number }
-): Promise<Uint8Array> => {
-  for (const stored of widthsFrom(width)) {
-    const bytes = await reader.read(ledgerKey(origin, tilePath(level, index, stored)))
-    if (bytes !== null && bytes.length >= width * 32) return bytes.subarray(0, width * 32)
-  }
-  throw missing(tilePath(level, index, width))
 }

@@ -11,7 +11,7 @@ import {
   type BundleSummary
 } from "./BundleRequest.ts"
 import { type BundlePlan, planBundle } from "./PlanBundle.ts"
-import { printCentralEntry, printEnd, printLocalHeader, type ZipMember } from "./ZipFormat.ts"
+import { memberBytes, printCentralEntry, printEnd, printLocalHeader } from "./ZipFormat.ts"
 
 /** Yields the bundle's bytes in order, and returns what it holds. */
 export async function* writeBundle(
@@ -25,29 +25,29 @@ export async function* writeBundle(
 }
 
 /** The second pass: the bytes of the file in order. */
-export async function* bundleBytes({ members: planned }: BundlePlan): AsyncGenerator<Uint8Array> {
-  const members: Array<ZipMember> = []
+export async function* bundleBytes({ members, read }: BundlePlan): AsyncGenerator<Uint8Array> {
   let offset = 0
-  for (const [name, { bytes, crc, size }] of planned) {
-    const member = { name, offset, size, crc }
-    const header = printLocalHeader(member)
+  for (const planned of members.sorted()) {
+    const { crc, name, size } = planned
+    const header = printLocalHeader({ name, offset, size, crc })
     yield header
     let written = 0
-    for await (const chunk of bytes()) {
+    for await (const chunk of read(planned)) {
       written += chunk.length
       yield chunk
     }
     if (written !== size) {
       throw new BundleRequestError("changed", `${name} changed while it was read; make the bundle again`)
     }
-    members.push(member)
     offset += header.length + size
   }
-  let directory = 0
-  for (const member of members) {
+  let [at, directory] = [0, 0]
+  for (const { crc, name, size } of members.sorted()) {
+    const member = { name, offset: at, size, crc }
     const entry = printCentralEntry(member)
     directory += entry.length
+    at += memberBytes(member)
     yield entry
   }
-  yield printEnd({ members: members.length, offset, size: directory })
+  yield printEnd({ members: members.count, offset, size: directory })
 }
