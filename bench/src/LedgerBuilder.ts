@@ -26,7 +26,6 @@ const origin = ledgerOrigin
 export const chain = "9d2a6c1e-58a7-4f2f-9b0e-6d7f4c8b1a22"
 const zone = chain
 const start = 1_767_225_600_000
-const windowMs = 10
 
 const signer = (name: string, type: 1 | 4, fill: number) => {
   const seed = new Uint8Array(32).fill(fill)
@@ -38,6 +37,7 @@ export class LedgerBuilder {
   /** The key to verify it with. */
   readonly vkey: string
   readonly #directory: string
+  readonly #windowMs: number
   readonly #log = signer(origin, 1, 1)
   readonly #clock = signer(`${origin}/clock`, 4, 2)
   readonly #tree = CompactRange.empty()
@@ -47,8 +47,10 @@ export class LedgerBuilder {
   #bundles = 0
   #windows = 0
 
-  constructor(directory: string) {
+  /** `windowMs` is the length of its windows; longer ones fill more directories, and miss heartbeats. */
+  constructor(directory: string, windowMs = 10) {
     this.#directory = directory
+    this.#windowMs = windowMs
     this.vkey = printVerifierKey(this.#log.key)
     const genesis = printGenesis({ origin, log: this.#log.key, clock: this.#clock.key })
     this.#event("genesis", printNote(signNote(genesis, [this.#log])))
@@ -67,7 +69,7 @@ export class LedgerBuilder {
 
   /** The next window, with these bytes as its stored object; null for an empty window. */
   window(bytes: Uint8Array | null): void {
-    const from = start + this.#windows * windowMs
+    const from = start + this.#windows * this.#windowMs
     const object = bytes === null ? emptyObject : Hex.encode(sha256(bytes))
     const link = this.#link(zone, object)
     const key = bytes === null
@@ -79,14 +81,14 @@ export class LedgerBuilder {
       ...link,
       kind: "object",
       size,
-      time: from + windowMs,
+      time: from + this.#windowMs,
       key,
       codec: "identity",
       encryption: "none",
       dek: null,
       records: bytes === null ? 0 : 1,
       plainSize: size,
-      window: { from, to: from + windowMs },
+      window: { from, to: from + this.#windowMs },
       source: "cloudflare/logpull/http_requests",
       fidelity: "complete",
       params: null,
