@@ -38,6 +38,7 @@ import type { PostgresError } from "@rainlogs/server/database/PostgresError"
 import * as CloudflareHttpClient from "@rainlogs/server/http/CloudflareHttpClient"
 import * as HttpServerPlatform from "@rainlogs/server/http/HttpServerPlatform"
 import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
+import * as CoverageSql from "@rainlogs/server/sql/CoverageSql"
 import * as CustomerRecordsSql from "@rainlogs/server/sql/CustomerRecordsSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
@@ -111,6 +112,7 @@ const stores = Layer.unwrap(Effect.gen(function*() {
   return Layer.mergeAll(
     BundleFiles.layer(directory.bundles),
     BundleStoreSql.layer,
+    CoverageSql.layer,
     CustomerRecordsSql.layer,
     CustomerStoreSql.layer,
     ErasureStoreSql.layer,

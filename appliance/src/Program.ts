@@ -9,6 +9,7 @@ import { Command } from "effect/cli"
 import * as Approver from "./commands/Approver.ts"
 import * as Bundle from "./commands/Bundle.ts"
 import * as Config from "./commands/Config.ts"
+import * as Coverage from "./commands/Coverage.ts"
 import * as Demo from "./commands/Demo.ts"
 import * as Erase from "./commands/Erase.ts"
 import { reportErrors } from "./commands/ErrorReport.ts"
@@ -32,6 +33,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Demo.command,
     Serve.command,
     Verify.command,
+    Coverage.command,
     Bundle.command,
     Prove.command,
     Signer.command,

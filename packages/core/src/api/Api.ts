@@ -3,6 +3,7 @@
  */
 import { HttpApi, OpenApi } from "effect/http-api"
 import { BundlesApi } from "./BundlesApi.ts"
+import { CoverageApi } from "./CoverageApi.ts"
 import { CustomersApi } from "./CustomersApi.ts"
 import { ErasuresApi } from "./ErasuresApi.ts"
 import { HoldsApi } from "./HoldsApi.ts"
@@ -17,6 +18,7 @@ export class Api extends HttpApi.make("rainlogs")
   .add(SystemApi)
   .add(CustomersApi)
   .add(ZonesApi)
+  .add(CoverageApi)
   .add(LogsApi)
   .add(HoldsApi)
   .add(ErasuresApi)

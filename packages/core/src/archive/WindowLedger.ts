@@ -3,6 +3,7 @@
  * impossible; leases are fenced, so a worker that lost its lease cannot write.
  */
 import { Context, type Effect, type Option, Schema } from "effect"
+import type { GapReason } from "../domain/GapReason.ts"
 import type { CustomerId, JobId, SourceId, ZoneId } from "../domain/Identifier.ts"
 import type { LogJob } from "../domain/LogJob.ts"
 import type { LogObject } from "../domain/LogObject.ts"
@@ -52,7 +53,7 @@ export interface UncollectedRun {
 export interface GapRecord {
   readonly source: Source
   readonly range: Window
-  readonly reason: "expired" | "blocked" | "outage" | "session" | "overflow" | "erased-at-source" | "unknown"
+  readonly reason: GapReason
   /** Unix ms. */
   readonly detected: number
   /** SHA-256 (hex) and size of the stored gap document. */
@@ -127,7 +128,7 @@ export interface JobView {
   /** Leaf index and chain sequence number of the committed entry. */
   readonly entry: { readonly leafIndex: number; readonly seq: number } | null
   /** Why the window is a gap; null for any other state. */
-  readonly gapReason: GapRecord["reason"] | null
+  readonly gapReason: GapReason | null
   /** The erasure that names the window, with the SHA-256 of its newest tombstone; `executed` in Unix ms. */
   readonly erasure: {
     readonly id: string

@@ -2,10 +2,11 @@
  * The domain's zones and jobs as the API shows them.
  */
 import type { JobResource } from "@rainlogs/core/api/JobResource"
-import type { ZoneResource } from "@rainlogs/core/api/ZonesApi"
+import type { SourceStatusResource, ZoneResource } from "@rainlogs/core/api/ZonesApi"
 import type { JobView, SourceProgress } from "@rainlogs/core/archive/WindowLedger"
 import type { ZoneCircuit } from "@rainlogs/core/collect/CloudflareCircuits"
 import { Sha256Hex } from "@rainlogs/core/domain/Identifier"
+import type { SourceStatus } from "@rainlogs/core/domain/Source"
 import type { Zone } from "@rainlogs/core/domain/Zone"
 import { DateTime } from "effect"
 
@@ -13,6 +14,10 @@ const time = DateTime.makeUnsafe
 
 /** The store writes 0 for a source that never was known to be collectable. */
 const knownUntil = (since: number) => since === 0 ? null : time(since)
+
+/** A source's status as the API shows it. */
+export const sourceStatusResource = (status: SourceStatus): typeof SourceStatusResource.Type =>
+  status.state === "active" ? status : { ...status, since: knownUntil(status.since) }
 
 /** A zone with its circuits and the progress of its sources; `progress` may hold other zones' too. */
 export const zoneResource = (
@@ -27,9 +32,7 @@ export const zoneResource = (
   createdAt: time(zone.createdAt),
   sources: progress.filter(({ source }) => source.zone === zone.id).map((part) => ({
     name: part.source.name,
-    status: part.source.status.state === "active"
-      ? part.source.status
-      : { ...part.source.status, since: knownUntil(part.source.status.since) },
+    status: sourceStatusResource(part.source.status),
     startsAt: time(part.source.startsAt),
     plannedTo: time(part.plannedTo),
     oldestUncommitted: part.oldestUncommitted === null ? null : time(part.oldestUncommitted),

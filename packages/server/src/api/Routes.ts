@@ -7,6 +7,7 @@ import { HttpServer } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Authorizers from "./Authorizers.ts"
 import * as BundlesHandlers from "./BundlesHandlers.ts"
+import * as CoverageHandlers from "./CoverageHandlers.ts"
 import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
 import * as ErasuresHandlers from "./ErasuresHandlers.ts"
@@ -26,6 +27,7 @@ export const handlers = Layer.mergeAll(
   SystemHandlers.layer.pipe(Layer.provide(SystemState.layer)),
   CustomersHandlers.layer,
   ZonesHandlers.layer,
+  CoverageHandlers.layer,
   LogsHandlers.layer,
   HoldsHandlers.layer,
   ErasuresHandlers.layer,

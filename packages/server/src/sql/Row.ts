@@ -3,6 +3,7 @@
  * these schemas say the same.
  */
 import { Origin } from "@rainlogs/core/domain/Customer"
+import { GapReason } from "@rainlogs/core/domain/GapReason"
 import { CustomerId, JobId, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { JobState, type LogJob } from "@rainlogs/core/domain/LogJob"
 import { LogObject } from "@rainlogs/core/domain/LogObject"
@@ -147,9 +148,7 @@ export const JobViewRow = Schema.Struct({
   sourceName: SourceName,
   leafIndex: Schema.NullOr(SafeInteger),
   seq: Schema.NullOr(SafeInteger),
-  gapReason: Schema.NullOr(
-    Schema.Literals(["expired", "blocked", "outage", "session", "overflow", "erased-at-source", "unknown"])
-  ),
+  gapReason: Schema.NullOr(GapReason),
   erasureId: Schema.NullOr(Schema.String),
   erasureState: Schema.NullOr(ErasureState),
   erasureExecuted: Schema.NullOr(SafeInteger),

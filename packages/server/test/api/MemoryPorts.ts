@@ -11,6 +11,8 @@ import { Planner } from "@rainlogs/core/archive/Planner"
 import { DatabaseError, type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
 import { BundleStore } from "@rainlogs/core/bundle/BundleStore"
+import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
+import { CoverageStore } from "@rainlogs/core/coverage/CoverageStore"
 import type { Customer } from "@rainlogs/core/domain/Customer"
 import type { CustomerId, JobId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { SourceId } from "@rainlogs/core/domain/Identifier"
@@ -290,6 +292,8 @@ export const layer = Layer.mergeAll(
   ledgerStore,
   publisher,
   anchorLoop,
+  Layer.mock(CoverageStore, {}),
+  Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),
   Layer.mock(Erasures, {}),
   Layer.mock(HoldStore, {}),

@@ -22,6 +22,7 @@ import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import * as BundleStoreSql from "@rainlogs/server/sql/BundleStoreSql"
+import * as CoverageSql from "@rainlogs/server/sql/CoverageSql"
 import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
@@ -71,6 +72,7 @@ const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ 
 /** Stores on PostgreSQL, keys of a run, and what nobody looks at here. */
 export const stores = Layer.mergeAll(
   BundleStoreSql.layer,
+  CoverageSql.layer,
   CustomerStoreSql.layer,
   ErasureStoreSql.layer,
   HoldStoreSql.layer,
