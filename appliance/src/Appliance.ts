@@ -22,6 +22,7 @@ import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
@@ -134,6 +135,9 @@ export const records = Layer.unwrap(
 /** Database, object store, key service and signer of the data directory; nothing runs. For commands that look at them. */
 export const foundations = stores.pipe(Layer.provideMerge(database))
 
+/** What a lost database is rebuilt with: {@link foundations}, the policies of the ledgers and the catalog. */
+export const recovery = Layer.merge(PolicyChanges.layer, Catalog.Catalog.layer).pipe(Layer.provideMerge(foundations))
+
 const cloudflare = (options: ApplianceOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const configured = yield* cloudflareOptions
@@ -176,9 +180,8 @@ export const pipeline = <E, R>(
       )),
       Layer.provideMerge(Layer.mergeAll(
         Opener.layer(),
-        Publisher.layer,
+        Lifecycle.layer.pipe(Layer.provideMerge(Publisher.layer)),
         LedgerEvents.layer,
-        Lifecycle.layer,
         JobQueue.layerMemory
       )),
       Layer.provideMerge(strategies),

@@ -125,8 +125,15 @@ describe("a legal hold", { timeout: 120_000 }, () => {
         for (const scope of [everything, { ...everything, zone }]) {
           const refused = yield* place(apiKey, { scopes: [scope] })
           assert.strictEqual(refused.status, 409)
-          assert.include(refused.body.detail, id)
+          const [from, to] = [archived[0]?.from ?? 0, archived[1]?.to ?? 0].map((ms) => new Date(ms).toISOString())
+          assert.include(
+            refused.body.detail,
+            `he erasure ${id} is being executed on 2 windows of this hold, from ${from} to ${to}`
+          )
+          assert.include(refused.body.remedy, `rainlogs erase execute ${id}`)
         }
+        const after = new Date(archived[1]?.to ?? 0).toISOString()
+        assert.strictEqual((yield* place(apiKey, { scopes: [{ ...everything, from: after }] })).status, 201)
         const elsewhere = yield* place(apiKey, { scopes: [{ ...everything, to: "2020-01-01T00:00:00.000Z" }] })
         assert.strictEqual(elsewhere.status, 201)
         delete store.remove

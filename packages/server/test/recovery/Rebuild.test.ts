@@ -13,7 +13,7 @@ import { leaseOrDie, makeCustomer, makeOne, makeSource, plan, readTiles, start, 
 import { TestDatabase } from "../TestDatabase.ts"
 import { empty, fill, makeWorld, objectOf, onDatabase } from "./RebuildWorld.ts"
 
-const rebuild = Rebuild.use((service) => service.run(() => {}))
+const rebuild = Rebuild.use((service) => service.run({ unauthorised: "refuse", onEntries: () => {} }))
 
 /** Runs on a database that is lost afterwards. */
 const onLost = <A, E>(directory: string, effect: Effect.Effect<A, E, Services>) =>
