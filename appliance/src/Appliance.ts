@@ -28,6 +28,7 @@ import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
+import * as CatalogedCustomers from "@rainlogs/core/recovery/CatalogedCustomers"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -240,7 +241,9 @@ export const layer = (options: ApplianceOptions) =>
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),
-    Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),
+    Layer.provideMerge(CatalogedCustomers.layer),
+    Layer.provideMerge(Catalog.saveLoop),
+    Layer.provideMerge(Catalog.Catalog.layer),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.
     Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))

@@ -36,6 +36,7 @@ describe("the schema", { timeout: 60_000 }, () => {
         "api_keys",
         "zones",
         "sources",
+        "catalog_changes",
         "log_jobs",
         "windows",
         "timelines",
@@ -173,7 +174,8 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "due_jobs",
                 "find_api_key",
                 "open_bundles",
-                "overdue_bundles"
+                "overdue_bundles",
+                "unsaved_records"
               ]
             )
             for (const { owner, path } of functions) {
