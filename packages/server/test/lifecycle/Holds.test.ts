@@ -2,6 +2,9 @@
  * Legal holds over the API, on PostgreSQL and a file-system store.
  */
 import { assert, describe, layer } from "@effect/vitest"
+import { Origin } from "@rainlogs/core/domain/Customer"
+import { CustomerId } from "@rainlogs/core/domain/Identifier"
+import { LegalHolds, mostActiveHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { StorageError } from "@rainlogs/core/storage/ObjectStore"
 import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
 import { Effect } from "effect"
@@ -70,6 +73,17 @@ describe("a legal hold", { timeout: 120_000 }, () => {
         for (let turn = 0; turn < 2; turn++) {
           const released = yield* call(apiKey, "POST", `${path}/release`, { document: signed })
           assert.deepInclude(released.body, { state: "released", id: later.body.id })
+        }
+        // It ended once: by no other release, and nothing is left to release.
+        const another = sign(release.replace("case 7 closed", "case 7 closed again"), dpo, ceo)
+        for (
+          const answer of [
+            yield* call(apiKey, "POST", `${path}/release`, { document: another }),
+            yield* call(apiKey, "POST", `${path}/release-drafts`, { basis: "case 7 closed" })
+          ]
+        ) {
+          assert.strictEqual(answer.status, 409)
+          assert.include(answer.body.detail, "has been released")
         }
         const done = yield* call(apiKey, "POST", `/api/v1/erasures/${others.id}/execute`)
         assert.strictEqual(done.body.state, "done", JSON.stringify(done.body))
@@ -154,6 +168,20 @@ describe("a legal hold", { timeout: 120_000 }, () => {
         assert.strictEqual(changed.status, 409)
         const report = yield* verdict(customer)
         assert.isEmpty(report.findings.filter(({ code }) => code === "HOLD_REPEATED"))
+      }))
+
+    it.effect("is one of at most 1000 that are active", () =>
+      Effect.gen(function*() {
+        const { apiKey, ...customer } = yield* customerWith(0, [])
+        const ledger = { customer: CustomerId.make(customer.id), origin: Origin.make(customer.origin) }
+        const holds = yield* LegalHolds
+        const scopes = [{ chain: "*", from: 0, to: 1 }]
+        for (let count = 0; count < mostActiveHolds; count++) {
+          yield* holds.place(ledger, { scopes, basis: "case 7" }, count)
+        }
+        const refused = yield* place(apiKey)
+        assert.strictEqual(refused.status, 409)
+        assert.include(refused.body.detail, "1000 holds are active, which is the limit")
       }))
 
     it.effect("of another customer answers like one that does not exist", () =>
