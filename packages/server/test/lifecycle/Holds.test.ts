@@ -2,15 +2,15 @@
  * Legal holds over the API, on PostgreSQL and a file-system store.
  */
 import { assert, describe, layer } from "@effect/vitest"
-import { Origin } from "@rainlogs/core/domain/Customer"
-import { CustomerId } from "@rainlogs/core/domain/Identifier"
-import { LegalHolds, mostActiveHolds } from "@rainlogs/core/lifecycle/LegalHolds"
+import { mostActiveHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { StorageError } from "@rainlogs/core/storage/ObjectStore"
 import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { newCustomer } from "../api/TestServer.ts"
+import { TestDatabase } from "../TestDatabase.ts"
 import { approver, call, customerWith, day, Live, verdict, World } from "./LifecycleWorld.ts"
 
 const [dpo, ceo] = [approver("dpo", 1), approver("ceo", 2)]
@@ -172,13 +172,26 @@ describe("a legal hold", { timeout: 120_000 }, () => {
 
     it.effect("is one of at most 1000 that are active", () =>
       Effect.gen(function*() {
-        const { apiKey, ...customer } = yield* customerWith(0, [])
-        const ledger = { customer: CustomerId.make(customer.id), origin: Origin.make(customer.origin) }
-        const holds = yield* LegalHolds
-        const scopes = [{ chain: "*", from: 0, to: 1 }]
-        for (let count = 0; count < mostActiveHolds; count++) {
-          yield* holds.place(ledger, { scopes, basis: "case 7" }, count)
-        }
+        const { apiKey } = yield* customerWith(0, [])
+        const { body: first } = yield* place(apiKey)
+        // 998 more of it, as rows only.
+        const database = yield* TestDatabase
+        yield* Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          yield* sql.withTransaction(
+            Effect.andThen(
+              sql`SET LOCAL session_replication_role = replica`,
+              sql`INSERT INTO holds (customer_id, id, basis, issued_ms, job_id, document)
+              SELECT customer_id, gen_random_uuid(), basis, issued_ms, job_id, document
+              FROM holds, generate_series(1, ${mostActiveHolds - 2}::integer) WHERE id = ${first.id}`
+            ).pipe(
+              Effect.andThen(sql`INSERT INTO hold_scopes (customer_id, hold_id, chain, from_ms, to_ms)
+              SELECT s.customer_id, h.id, s.chain, s.from_ms, s.to_ms
+              FROM hold_scopes s JOIN holds h USING (customer_id) WHERE s.hold_id = ${first.id} AND h.id <> s.hold_id`)
+            )
+          )
+        }).pipe(database.asOwner)
+        assert.strictEqual((yield* place(apiKey)).status, 201)
         const refused = yield* place(apiKey)
         assert.strictEqual(refused.status, 409)
         assert.include(refused.body.detail, "1000 holds are active, which is the limit")
