@@ -3,8 +3,10 @@
  * nothing that nobody was allowed to do.
  */
 import { assert, describe, it } from "@effect/vitest"
+import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import { Origin } from "@rainlogs/core/domain/Customer"
-import { CustomerId } from "@rainlogs/core/domain/Identifier"
+import { CustomerId, type JobId, Sha256Hex } from "@rainlogs/core/domain/Identifier"
+import { jobIdOf } from "@rainlogs/core/domain/LogJob"
 import { draftOf, putDocument } from "@rainlogs/core/ledger/LedgerDocuments"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { Publisher } from "@rainlogs/core/ledger/Publisher"
@@ -14,6 +16,7 @@ import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { Catalog } from "@rainlogs/core/recovery/Catalog"
 import { Rebuild, type RebuildOptions } from "@rainlogs/core/recovery/Rebuild"
 import { ObjectStore, StorageError } from "@rainlogs/core/storage/ObjectStore"
+import { emptyObject } from "@rainlogs/verify/Entry"
 import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
 import { parsePolicy, printPolicy } from "@rainlogs/verify/Policy"
 import { Effect, Layer, Option } from "effect"
@@ -32,6 +35,7 @@ import {
   verdict,
   type World
 } from "../lifecycle/LifecycleWorld.ts"
+import { objectFor } from "../sql/fixtures.ts"
 
 const [dpo, ceo, mallory] = [approver("dpo", 1), approver("ceo", 2), approver("mallory", 9)]
 
@@ -126,6 +130,12 @@ const answers = Effect.fnUntraced(function*(customer: Customer) {
   return JSON.parse(JSON.stringify(all, (key, value: unknown) => key === "lastError" ? null : value))
 })
 
+const answersOf = (customer: Customer, jobs: ReadonlyArray<string>) =>
+  Effect.forEach(
+    jobs,
+    (job) => Effect.map(call(customer.apiKey, "GET", `/api/v1/logs/jobs/${job}`), ({ body }) => body)
+  )
+
 describe("a rebuilt database", { timeout: 120_000 }, () => {
   it.live("has holds, erasures and policies as they were: every answer is the same, and the erasures go on", () =>
     Effect.scoped(Effect.gen(function*() {
@@ -200,6 +210,68 @@ describe("a rebuilt database", { timeout: 120_000 }, () => {
             JSON.stringify(report.findings)
           )
           assert.isTrue(existsSync(join(directory, "archive", customer.archived[0]!.key)))
+        })
+      )
+    })))
+
+  it.live("knows of a window what its entry says, and of the way to it nothing", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const world = yield* makeWorld(makeClock())
+      const { clock } = world
+      const { before, customer, jobs } = yield* onLost(
+        world,
+        Effect.gen(function*() {
+          const customer = yield* customerWith(1, [])
+          const windows = yield* WindowLedger
+          const [timeline] = yield* windows.timelinesOf(CustomerId.make(customer.id), customer.zone)
+          const { source } = timeline!
+          const from = customer.archived[0]!.to
+          const planned = [{ from, to: from + 1000 }, { from: from + 1000, to: from + 2000 }]
+          yield* windows.plan(timeline!, planned, clock.currentTimeMillisUnsafe())
+          const jobs = planned.map((window) => jobIdOf(source.origin, source.zone, source.name, window))
+          const lease = Effect.fnUntraced(function*(job: JobId) {
+            clock.jump(60_000)
+            const now = clock.currentTimeMillisUnsafe()
+            const found = yield* windows.lease({ customer: source.customer, job }, "worker", now, now + 1000)
+            return Option.getOrThrow(found)
+          })
+          const failure = { code: "truncated-stream", detail: "Error streaming data.", counts: "failure" } as const
+          for (const job of [...jobs, ...jobs]) {
+            const now = clock.currentTimeMillisUnsafe()
+            yield* windows.retry(yield* lease(job), failure, now + 10, now + 60_000)
+          }
+          const leased = yield* lease(jobs[1]!)
+          const empty = { ...objectFor(leased), key: null, size: 0, plainSize: 0, records: 0, sha256: Sha256Hex.make(emptyObject) }
+          yield* windows.commit(
+            leased,
+            { ...empty, params: null, codec: "identity", encryption: "none", dek: null, recordsRoot: null },
+            clock.currentTimeMillisUnsafe()
+          )
+          yield* keep(customer)
+          return { customer, jobs, before: yield* answersOf(customer, jobs) }
+        })
+      )
+      const [waiting, committed] = before
+      assert.deepInclude(committed, { state: "committed", attempts: 3 })
+      assert.deepInclude(waiting, { state: "planned", attempts: 2 })
+      assert.include(JSON.stringify(waiting), "truncated-stream")
+      yield* onLost(
+        world,
+        Effect.gen(function*() {
+          yield* rebuild()
+          const [planned, again] = yield* answersOf(customer, jobs)
+          // The time of the entry is when it was committed, and all that is known of when it was planned.
+          assert.deepStrictEqual(again, {
+            ...committed,
+            attempts: 1,
+            lastError: null,
+            notBefore: "1970-01-01T00:00:00.000Z",
+            createdAt: committed.updatedAt
+          })
+          // What was never committed is planned at the time of the rebuild.
+          const now = new Date(clock.currentTimeMillisUnsafe()).toISOString()
+          assert.deepInclude(planned, { state: "planned", attempts: 1, lastError: null, window: waiting.window })
+          assert.strictEqual(planned.createdAt.slice(0, 16), now.slice(0, 16))
         })
       )
     })))
