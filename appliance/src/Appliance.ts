@@ -46,6 +46,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Config, Context, Effect, Layer, Option } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
@@ -53,6 +54,7 @@ import type { SqlClient } from "effect/sql"
 import { hostname } from "node:os"
 import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
+import * as ConfiguredAlerts from "./ConfiguredAlerts.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
 import * as ConfiguredSigner from "./ConfiguredSigner.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
@@ -79,6 +81,8 @@ export interface ApplianceOptions extends PipelineOptions {
   readonly cloudflareBaseUrl?: string
   /** Time between two looks at what must be anchored, ms. */
   readonly anchorSweepMs?: number
+  /** Time between two looks at what is wrong, ms. */
+  readonly alertLookMs?: number
 }
 
 /** Where the API listens: `http://host:port`. */
@@ -120,6 +124,7 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     ErasureStoreSql.layer,
     HoldStoreSql.layer,
     LedgerStoreSql.layer,
+    QuotaStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
     KmsLocal.layer({ file: masterKeyFile(directory) }),
@@ -238,6 +243,9 @@ export const layer = (options: ApplianceOptions) =>
     api(options),
     Worker.layer({ ...Worker.defaultWorker, concurrency: options.concurrency ?? Worker.defaultWorker.concurrency })
   ).pipe(
+    Layer.provideMerge(
+      ConfiguredAlerts.layer(options.alertLookMs).pipe(Layer.provide(CloudflareHttpClient.layer))
+    ),
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),

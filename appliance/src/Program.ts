@@ -18,6 +18,7 @@ import * as Hold from "./commands/Hold.ts"
 import * as Keys from "./commands/Keys.ts"
 import * as Policy from "./commands/Policy.ts"
 import * as Prove from "./commands/Prove.ts"
+import * as Quota from "./commands/Quota.ts"
 import * as Rebuild from "./commands/Rebuild.ts"
 import * as RedTeam from "./commands/RedTeam.ts"
 import * as Serve from "./commands/Serve.ts"
@@ -45,6 +46,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Policy.command,
     Hold.command,
     Erase.command,
+    Quota.command,
     Keys.command,
     Config.command
   ])

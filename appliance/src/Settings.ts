@@ -201,6 +201,24 @@ export const settings: ReadonlyArray<Setting> = [
     "none",
     "What the webhook's requests are signed with: `whsec_` and 24 to 64 random bytes in base64."
   ),
+  secret(
+    "RAINLOGS_ALERT_WEBHOOK_URL",
+    "none",
+    "Where alerts are posted as JSON, signed as Standard Webhooks says. See docs/alerts.md."
+  ),
+  secret(
+    "RAINLOGS_ALERT_WEBHOOK_SECRET",
+    "none",
+    "What the alerts' webhook is signed with: `whsec_` and 24 to 64 random bytes in base64."
+  ),
+  secret("RAINLOGS_ALERT_SLACK_URL", "none", "An incoming webhook of Slack, or of a chat that takes its format."),
+  secret(
+    "RAINLOGS_ALERT_SMTP_URL",
+    "none",
+    "A mail server for alerts: `smtps://user:password@host:465` or `smtp://host:25`."
+  ),
+  text("RAINLOGS_ALERT_EMAIL_FROM", "none", "The sender of alerts by e-mail."),
+  text("RAINLOGS_ALERT_EMAIL_TO", "none", "The recipients of alerts by e-mail, separated by commas."),
   {
     ...text("RAINLOGS_LOG_LEVEL", "Info for serve, Warn for demo", "The least severe level that is logged."),
     type: "level"

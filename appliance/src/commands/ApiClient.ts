@@ -22,6 +22,9 @@ export class ApiUnreachable extends Schema.TaggedError<ApiUnreachable>()("ApiUnr
 
 const apiKeyVariable = "RAINLOGS_API_KEY"
 
+/** The variable with the operator's token, for {@link ApiOptions.variable}. */
+export const adminTokenVariable = "RAINLOGS_ADMIN_TOKEN"
+
 /** Which appliance, and whose key. */
 export const apiFlags = {
   url: Flag.String("url").pipe(
@@ -40,6 +43,8 @@ export interface ApiOptions {
   readonly url: string
   readonly keyFile: string
   readonly json: boolean
+  /** The environment variable with the credential; `RAINLOGS_API_KEY` when left out. */
+  readonly variable?: string
 }
 
 const Problem = Schema.fromJsonString(
@@ -62,7 +67,7 @@ const Problem = Schema.fromJsonString(
 const unreachable = (detail: string) => new ApiUnreachable({ detail })
 const detailOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
-const apiKey = Effect.fnUntraced(function*({ keyFile }: ApiOptions) {
+const apiKey = Effect.fnUntraced(function*({ keyFile, variable = apiKeyVariable }: ApiOptions) {
   if (keyFile !== "") {
     const text = yield* Effect.tryPromise({
       try: () => readFile(keyFile, "utf8"),
@@ -70,9 +75,9 @@ const apiKey = Effect.fnUntraced(function*({ keyFile }: ApiOptions) {
     })
     return Redacted.make(text.trim())
   }
-  const key = process.env[apiKeyVariable]
+  const key = process.env[variable]
   if (key !== undefined && key !== "") return Redacted.make(key)
-  return yield* unreachable("there is no API key: set RAINLOGS_API_KEY, or give --key-file FILE")
+  return yield* unreachable(`there is no API key: set ${variable}, or give --key-file FILE`)
 })
 
 const exitCodeOf = (status: number, type: string): number => {
@@ -86,7 +91,7 @@ const exitCodeOf = (status: number, type: string): number => {
  */
 export const ask = Effect.fnUntraced(function*<S extends Schema.Constraint>(
   options: ApiOptions,
-  method: "GET" | "POST",
+  method: "GET" | "POST" | "PUT",
   path: string,
   answer: S,
   body?: unknown

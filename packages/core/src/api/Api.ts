@@ -9,6 +9,7 @@ import { ErasuresApi } from "./ErasuresApi.ts"
 import { HoldsApi } from "./HoldsApi.ts"
 import { LogsApi } from "./LogsApi.ts"
 import { PolicyApi } from "./PolicyApi.ts"
+import { CustomerQuotasApi, QuotaApi } from "./QuotaApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { ZonesApi } from "./ZonesApi.ts"
@@ -24,6 +25,8 @@ export class Api extends HttpApi.make("rainlogs")
   .add(ErasuresApi)
   .add(PolicyApi)
   .add(BundlesApi)
+  .add(QuotaApi)
+  .add(CustomerQuotasApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })

@@ -50,6 +50,13 @@ export class InvalidRequest extends HttpApiError.Problem<InvalidRequest>()("Inva
   title: "The request is not valid"
 }, { ...explained, errors: Schema.Array(Issue) }) {}
 
+/** 404: there is no such customer. */
+export class CustomerNotFound extends HttpApiError.Problem<CustomerNotFound>()("CustomerNotFound", {
+  type: typeOf("customer-not-found"),
+  status: 404,
+  title: "No such customer"
+}, explained) {}
+
 /** 404: the caller's customer has no such zone. */
 export class ZoneNotFound extends HttpApiError.Problem<ZoneNotFound>()("ZoneNotFound", {
   type: typeOf("zone-not-found"),

@@ -3,6 +3,8 @@
  */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { SourceName } from "../domain/Source.ts"
+import { Instant } from "./Instant.ts"
 import { DatabaseUnavailable } from "./Problem.ts"
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -57,6 +59,44 @@ export const Health = Schema.Struct({
 }).annotate({ identifier: "Health" })
 export type Health = typeof Health.Type
 
+/** What `GET /health/worker` says: how collection is doing, over all customers. Times in ms. */
+export const WorkerHealth = Schema.Struct({
+  status: Schema.Literals(["ok", "attention"]).annotate({
+    description: "`attention`: a source is blocked or at risk, or a circuit breaker is open."
+  }),
+  lagMs: Schema.NullOr(Schema.Finite).annotate({
+    description: "Age of the start of the oldest window that is neither archived nor a gap; 0 if there is none, null " +
+      "if the database did not say."
+  }),
+  oldestUncommitted: Schema.NullOr(Schema.Struct({ source: SourceName, start: Instant })).annotate({
+    description: "The oldest such window; null if there is none."
+  }),
+  hoursToLoss: Schema.NullOr(Schema.Finite).annotate({
+    description: "Hours until the first source forgets a record that is not collected; null if none can."
+  }),
+  sources: Schema.NullOr(Schema.Struct({ active: Count, blocked: Count })),
+  windows: Schema.NullOr(
+    Schema.Struct({ planned: Count, leased: Count, stored: Count, committed: Count, gap: Count, split: Count })
+  ),
+  attempts: Schema.Struct({ committed: Count, retried: Count, split: Count, blocked: Count, lost: Count }).annotate({
+    description: "How the attempts of this process ended since it started."
+  }),
+  queue: Schema.Struct({ waiting: Count }),
+  circuits: Schema.Array(Schema.Struct({ api: Schema.String, open: Count })).annotate({
+    description: "Circuit breakers of this process that are not closed, by API."
+  }),
+  budgets: Schema.Array(
+    Schema.Struct({
+      family: Schema.String.annotate({ description: "What the budget counts; without token and zone." }),
+      budgets: Count,
+      exhausted: Count.annotate({ description: "Budgets with no request left." }),
+      paused: Count.annotate({ description: "Budgets the server asked to leave alone." }),
+      waiting: Count.annotate({ description: "Requests that wait for them." })
+    })
+  )
+}).annotate({ identifier: "WorkerHealth" })
+export type WorkerHealth = typeof WorkerHealth.Type
+
 /** The system. */
 export class SystemApi extends HttpApiGroup.make("system", { topLevel: true })
   .add(
@@ -66,6 +106,14 @@ export class SystemApi extends HttpApiGroup.make("system", { topLevel: true })
         description:
           "200 while Rainlogs can serve, 503 when its database does not answer. Safe to poll: what it counts is " +
           "read at most once a second, the ledgers at most every ten seconds."
+      })
+    ),
+    HttpApiEndpoint.get("worker", "/health/worker", { success: WorkerHealth }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Health of collection",
+        description:
+          "How far collection is, over all customers and without their names; circuit breakers, budgets and " +
+          "attempts are those of the answering process. Safe to poll: it is read at most every ten seconds."
       })
     )
   )

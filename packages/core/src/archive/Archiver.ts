@@ -3,7 +3,7 @@
  * kill -9: what is durable is found again by the next attempt, and only the holder of the newest lease can commit.
  */
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
-import { Clock, Context, Effect, Layer, Option, Schedule, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Option, Schedule, type Scope } from "effect"
 import { CollectionStrategies, type Strategy } from "../collect/CollectionStrategies.ts"
 import type { Collection, CollectionTarget } from "../collect/CollectionStrategy.ts"
 import type { LogObject } from "../domain/LogObject.ts"
@@ -52,6 +52,15 @@ export const defaultArchiver: Omit<ArchiverOptions, "owner"> = {
   planning: defaultPlanning,
   backoff: { baseMs: 1000, capMs: 300_000 }
 }
+
+const attempts = Metric.counter("rainlogs_window_attempts_total", {
+  description: "Attempts to archive a window, by how they ended",
+  incremental: true
+})
+
+/** The attempts of this process that ended so, since it started. */
+export const attemptsSoFar = (outcome: Exclude<Outcome, "unavailable">): Effect.Effect<number> =>
+  Effect.map(Metric.value(Metric.withAttributes(attempts, { outcome })), ({ count }) => Number(count))
 
 /** Takes one job from its lease to its entry in the ledger. */
 export class Archiver extends Context.Service<Archiver, {
@@ -258,6 +267,7 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
     // The lease is kept while the outcome is written too, and nothing is written without it.
     return yield* Effect.raceFirst(work, keepLease(leased)).pipe(
       Effect.catchTag("LeaseLost", () => Effect.as(Effect.logWarning("lease lost to another worker"), "lost" as const)),
+      Effect.tap((outcome) => Metric.update(Metric.withAttributes(attempts, { outcome }), 1)),
       Effect.onInterrupt(() => giveBack(leased)),
       Effect.annotateLogs({
         job: leased.job.id,

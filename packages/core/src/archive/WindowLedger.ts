@@ -85,7 +85,7 @@ export class WindowLedger extends Context.Service<WindowLedger, {
     now: number,
     limit: number
   ) => Effect.Effect<ReadonlyArray<{ readonly customer: CustomerId; readonly job: JobId }>, DatabaseError>
-  /** Leases a due job, or takes over one whose lease ran out; none if somebody else holds it or its source is blocked. */
+  /** Leases a due job, or takes over one whose lease ran out; none if somebody else holds it, its source is blocked or the customer is at its quota. */
   readonly lease: (
     target: { readonly customer: CustomerId; readonly job: JobId },
     owner: string,

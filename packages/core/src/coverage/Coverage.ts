@@ -16,6 +16,7 @@ export const hourMs = 3_600_000
  * `unknown`: nothing says what the source had, for instance before the archive began.
  */
 export const verdicts = ["complete", "sampled", "partial", "unknown", "pending", "gap"] as const
+/** One of {@link verdicts}. */
 export type CoverageVerdict = typeof verdicts[number]
 
 /** One kind of tile within one hour of one source: how much of the hour it covers, ms, and what began in it. */

@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import { Origin } from "../domain/Customer.ts"
 import { CloudflareZoneId, CustomerId, Sha256Hex, SourceId, Timestamp, ZoneId } from "../domain/Identifier.ts"
 import { SourceName, SourceStatus } from "../domain/Source.ts"
+import { Quota } from "../quota/Quota.ts"
 
 /** One customer's record. `token.sealed` is base64 of nonce ∥ ciphertext ∥ tag under the customer's own key. */
 export const CustomerRecord = Schema.Struct({
@@ -13,6 +14,8 @@ export const CustomerRecord = Schema.Struct({
   name: Schema.NonEmptyString,
   origin: Origin,
   createdAt: Timestamp,
+  /** Left out where nothing is limited. */
+  quota: Schema.optionalKey(Quota),
   apiKeys: Schema.Array(Schema.Struct({
     prefix: Schema.NonEmptyString,
     sha256: Sha256Hex,

@@ -5,9 +5,12 @@
 import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import type { SourceProgress } from "@rainlogs/core/archive/WindowLedger"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import { JobState } from "@rainlogs/core/domain/LogJob"
+import type { SourceName } from "@rainlogs/core/domain/Source"
 import { Clock, Effect, Metric } from "effect"
 import { SystemState } from "./SystemState.ts"
+import { hoursToLoss } from "./WorkerHealth.ts"
 
 const gauge = (name: string, description: string) => Metric.gauge(name, { description })
 
@@ -18,6 +21,10 @@ const storedBytes = gauge("rainlogs_stored_bytes", "Stored bytes: compressed and
 const lag = gauge(
   "rainlogs_collection_lag_ms",
   "Age of the start of the oldest window that is neither archived nor a gap, ms; 0 if there is none"
+)
+const toLoss = gauge(
+  "rainlogs_hours_to_loss",
+  "Hours until the first source forgets a record that is not collected; +Inf if none can"
 )
 const zones = gauge("rainlogs_zones", "Zones by status")
 const waiting = gauge("rainlogs_queue_waiting", "Jobs waiting for a worker")
@@ -47,6 +54,8 @@ export const make = Effect.gen(function*() {
   const state = yield* SystemState
   const queue = yield* JobQueue
   const anchoring = yield* AnchorLoop
+  const strategies = yield* CollectionStrategies
+  const horizonOf = (source: SourceName) => strategies.of(source)?.limits.horizonMs ?? Infinity
 
   return Effect.gen(function*() {
     const [progress, status, ledgers, bundles] = yield* Effect.all(
@@ -63,6 +72,10 @@ export const make = Effect.gen(function*() {
     yield* Metric.update(plainBytes, sumOf(progress, (part) => part.plainBytes))
     yield* Metric.update(storedBytes, sumOf(progress, (part) => part.storedBytes))
     yield* Metric.update(lag, lagOf(progress, yield* Clock.currentTimeMillis))
+    yield* Metric.update(
+      toLoss,
+      progress === null ? Number.NaN : hoursToLoss(progress, horizonOf, yield* Clock.currentTimeMillis) ?? Infinity
+    )
     for (const name of ["active", "degraded", "blocked"] as const) {
       yield* Metric.update(Metric.withAttributes(zones, { status: name }), status?.[name] ?? Number.NaN)
     }

@@ -17,6 +17,7 @@ import * as Metrics from "./Metrics.ts"
 import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as PublicLedger from "./PublicLedger.ts"
+import * as QuotaHandlers from "./QuotaHandlers.ts"
 import * as RequestValidation from "./RequestValidation.ts"
 import * as SystemHandlers from "./SystemHandlers.ts"
 import * as SystemState from "./SystemState.ts"
@@ -32,7 +33,8 @@ export const handlers = Layer.mergeAll(
   HoldsHandlers.layer,
   ErasuresHandlers.layer,
   PolicyHandlers.layer,
-  BundlesHandlers.layer
+  BundlesHandlers.layer,
+  QuotaHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )

@@ -1,20 +1,22 @@
 /**
  * Handlers: health. It needs no credentials, so it answers from a state that is read rarely, however often it is asked.
  */
+import { publicationLagMs } from "@rainlogs/core/alert/Thresholds"
 import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import type { AnchorsStatus } from "@rainlogs/core/anchor/AnchorStatus"
 import { Api } from "@rainlogs/core/api/Api"
 import type { AnchorsHealth, Health } from "@rainlogs/core/api/SystemApi"
+import { attemptsSoFar } from "@rainlogs/core/archive/Archiver"
 import { JobQueue } from "@rainlogs/core/archive/JobQueue"
+import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { Clock, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { databaseUnavailable } from "./Failures.ts"
 import { deadlineMs, SystemState } from "./SystemState.ts"
 import { version } from "./Version.ts"
-
-/** A ledger with an entry unpublished for longer than this needs attention, in ms. */
-export const publicationLagMs = 600_000
+import { workerHealth } from "./WorkerHealth.ts"
 
 /** The `system` group of the API. */
 export const layer = HttpApiBuilder.group(
@@ -27,7 +29,29 @@ export const layer = HttpApiBuilder.group(
     const anchoring = yield* AnchorLoop
     const startedAt = yield* Clock.currentTimeMillis
 
+    const strategies = yield* CollectionStrategies
+    const budgets = yield* RateBudget
+
     return handlers.handle(
+      "worker",
+      Effect.fn("SystemHandlers.worker")(function*() {
+        return workerHealth({
+          now: yield* Clock.currentTimeMillis,
+          progress: yield* state.progress,
+          horizonOf: (source) => strategies.of(source)?.limits.horizonMs ?? Infinity,
+          waiting: yield* queue.size,
+          circuits: yield* breaker.snapshot,
+          budgets: yield* budgets.snapshot,
+          attempts: {
+            committed: yield* attemptsSoFar("committed"),
+            retried: yield* attemptsSoFar("retried"),
+            split: yield* attemptsSoFar("split"),
+            blocked: yield* attemptsSoFar("blocked"),
+            lost: yield* attemptsSoFar("lost")
+          }
+        })
+      })
+    ).handle(
       "health",
       Effect.fn("SystemHandlers.health")(function*() {
         const zones = yield* state.zones

@@ -8,6 +8,7 @@ import { type SourceProgress, WindowLedger } from "@rainlogs/core/archive/Window
 import { BundleStore, type OpenBundles } from "@rainlogs/core/bundle/BundleStore"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { Publisher } from "@rainlogs/core/ledger/Publisher"
+import { QuotaStore } from "@rainlogs/core/quota/Quota"
 import { Clock, Context, type Duration, Effect, Fiber, Layer } from "effect"
 
 /** A database or an object store that takes longer than this to answer counts as down, in ms. */
@@ -32,6 +33,8 @@ export class SystemState extends Context.Service<SystemState, {
   readonly ledgers: Effect.Effect<LedgerHealth | null>
   /** How far every source is; read at most every ten seconds. */
   readonly progress: Effect.Effect<ReadonlyArray<SourceProgress> | null>
+  /** Customers at a limit of their quota; read at most every ten seconds. */
+  readonly paused: Effect.Effect<Effect.Success<ReturnType<QuotaStore["Service"]["paused"]>> | null>
   /** Bundles that wait or are being made; read at most every ten seconds. */
   readonly bundles: Effect.Effect<OpenBundles | null>
 }>()("@rainlogs/server/SystemState") {}
@@ -61,6 +64,7 @@ const make = Effect.gen(function*() {
   const ledgerStore = yield* LedgerStore
   const publisher = yield* Publisher
   const bundles = yield* BundleStore
+  const quotas = yield* QuotaStore
 
   const readZones = Effect.gen(function*() {
     const before = yield* Clock.currentTimeMillis
@@ -87,6 +91,10 @@ const make = Effect.gen(function*() {
     zones: yield* sharedFor("1 second", orNull("the zones' status", readZones)),
     ledgers: yield* sharedFor("10 seconds", orNull("the ledgers' status", readLedgers)),
     progress: yield* sharedFor("10 seconds", orNull("the sources' progress", windows.progress(null))),
+    paused: yield* sharedFor(
+      "10 seconds",
+      orNull("the quotas", Effect.flatMap(Clock.currentTimeMillis, quotas.paused))
+    ),
     bundles: yield* sharedFor("10 seconds", orNull("the bundles", bundles.open))
   })
 })

@@ -6,6 +6,7 @@ import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { active, BlockReason, SourceName } from "@rainlogs/core/domain/Source"
+import { unlimited } from "@rainlogs/core/quota/Quota"
 import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
 import { CustomerRecords, type RestoredEntry } from "@rainlogs/core/recovery/CustomerRecords"
 import * as Hex from "@rainlogs/verify/Hex"
@@ -15,7 +16,13 @@ import { failAs, inCustomer } from "./CustomerTransaction.ts"
 import { restoreEntries } from "./RestoredEntriesSql.ts"
 import { decodeRows, SafeInteger, sourceStatusColumns, sourceStatusOf } from "./Row.ts"
 
-const CustomerRow = Schema.Struct({ name: Schema.NonEmptyString, origin: Origin, createdAt: SafeInteger })
+const CustomerRow = Schema.Struct({
+  name: Schema.NonEmptyString,
+  origin: Origin,
+  createdAt: SafeInteger,
+  dayLimit: Schema.NullOr(SafeInteger),
+  storedLimit: Schema.NullOr(SafeInteger)
+})
 const KeyRow = Schema.Struct({
   prefix: Schema.NonEmptyString,
   sha256: Sha256Hex,
@@ -52,7 +59,8 @@ const make = Effect.gen(function*() {
   const read = (customer: CustomerId) =>
     Effect.gen(function*() {
       const [row] = yield* decodeRows(CustomerRow)(
-        sql`SELECT name, origin, created_ms AS "createdAt" FROM customers WHERE id = ${customer}`
+        sql`SELECT name, origin, created_ms AS "createdAt", quota_day_bytes AS "dayLimit",
+          quota_stored_bytes AS "storedLimit" FROM customers WHERE id = ${customer}`
       )
       if (row === undefined) {
         return yield* new DatabaseError({
@@ -73,7 +81,12 @@ const make = Effect.gen(function*() {
         FROM sources WHERE customer_id = ${customer} ORDER BY id`)
       const record: CustomerRecord = {
         id: customer,
-        ...row,
+        name: row.name,
+        origin: row.origin,
+        createdAt: row.createdAt,
+        ...row.dayLimit === null && row.storedLimit === null
+          ? {}
+          : { quota: { bytesPerDay: row.dayLimit, storedBytes: row.storedLimit } },
         apiKeys,
         zones: zones.map(({ kek, token, ...zone }) => ({
           ...zone,
@@ -115,8 +128,18 @@ const make = Effect.gen(function*() {
     }).pipe(inCustomer(sql, "CustomerRecords.keep", customer))
   })
 
-  const insertRecord = Effect.fnUntraced(function*({ apiKeys, createdAt, id, name, origin, zones }: CustomerRecord) {
-    yield* sql`INSERT INTO customers ${sql.insert({ id, name, origin, created_ms: createdAt })}`
+  const insertRecord = Effect.fnUntraced(function*(record: CustomerRecord) {
+    const { apiKeys, createdAt, id, name, origin, quota = unlimited, zones } = record
+    yield* sql`INSERT INTO customers ${
+      sql.insert({
+        id,
+        name,
+        origin,
+        created_ms: createdAt,
+        quota_day_bytes: quota.bytesPerDay,
+        quota_stored_bytes: quota.storedBytes
+      })
+    }`
     for (const key of apiKeys) {
       yield* sql`INSERT INTO api_keys ${
         sql.insert({

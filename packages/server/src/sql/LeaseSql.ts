@@ -71,6 +71,9 @@ export const make = (
           lease_until_ms = ${until}, updated_ms = ${now}
         FROM sources s
         WHERE s.customer_id = j.customer_id AND s.id = j.source_id AND s.status = 'active'
+          AND NOT EXISTS (
+            SELECT FROM quota_usage(${now}::bigint) q WHERE q.customer_id = ${customer} AND q.paused IS NOT NULL
+          )
           AND j.customer_id = ${customer} AND j.id = ${job} AND j.state IN ('planned', 'leased', 'stored')
           AND j.not_before_ms <= ${now} AND (j.lease_until_ms IS NULL OR j.lease_until_ms <= ${now})
         RETURNING ${sql.literal(jobColumns)}`)

@@ -28,7 +28,9 @@ import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
+import { QuotaStore } from "@rainlogs/core/quota/Quota"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms, type Wrapped } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
@@ -293,6 +295,7 @@ export const layer = Layer.mergeAll(
   publisher,
   anchorLoop,
   Layer.mock(CoverageStore, {}),
+  Layer.mock(QuotaStore, { paused: () => Effect.succeed([]) }),
   Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),
   Layer.mock(Erasures, {}),
@@ -306,5 +309,6 @@ export const layer = Layer.mergeAll(
   Layer.mock(BundleFiles, {}),
   JobQueue.layerMemory,
   CircuitBreaker.layer,
+  RateBudget.layer,
   AdminToken.layer(Redacted.make(adminToken))
 ).pipe(Layer.provideMerge(MemoryState.layer))

@@ -17,6 +17,7 @@ import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
+import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
 import { Kms } from "@rainlogs/core/secrets/Kms"
 import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
@@ -27,6 +28,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Context, Effect, Layer, Option, Redacted, type Stream } from "effect"
 import { randomBytes } from "node:crypto"
@@ -77,6 +79,7 @@ export const stores = Layer.mergeAll(
   ErasureStoreSql.layer,
   HoldStoreSql.layer,
   LedgerStoreSql.layer,
+  QuotaStoreSql.layer,
   WindowLedgerSql.layer,
   source,
   JobQueue.layerMemory,
@@ -85,6 +88,7 @@ export const stores = Layer.mergeAll(
     gauges: Effect.void
   }),
   CircuitBreaker.layer,
+  RateBudget.layer,
   Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
   AdminToken.layer(Redacted.make(adminToken))
 )

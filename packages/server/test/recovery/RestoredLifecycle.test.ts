@@ -241,7 +241,14 @@ describe("a rebuilt database", { timeout: 120_000 }, () => {
             yield* windows.retry(yield* lease(job), failure, now + 10, now + 60_000)
           }
           const leased = yield* lease(jobs[1]!)
-          const empty = { ...objectFor(leased), key: null, size: 0, plainSize: 0, records: 0, sha256: Sha256Hex.make(emptyObject) }
+          const empty = {
+            ...objectFor(leased),
+            key: null,
+            size: 0,
+            plainSize: 0,
+            records: 0,
+            sha256: Sha256Hex.make(emptyObject)
+          }
           yield* windows.commit(
             leased,
             { ...empty, params: null, codec: "identity", encryption: "none", dek: null, recordsRoot: null },

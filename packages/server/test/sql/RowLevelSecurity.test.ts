@@ -44,7 +44,8 @@ describe("the schema", { timeout: 60_000 }, () => {
         "holds",
         "hold_scopes",
         "erasures",
-        "bundle_jobs"
+        "bundle_jobs",
+        "usage_days"
       ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
@@ -175,6 +176,7 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "find_api_key",
                 "open_bundles",
                 "overdue_bundles",
+                "paused_customers",
                 "unsaved_records"
               ]
             )
@@ -188,6 +190,7 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "SELECT token_sealed FROM zones",
                 "SELECT object_key FROM log_jobs",
                 "SELECT file_sha256 FROM bundle_jobs",
+                "SELECT basis FROM erasures",
                 "UPDATE bundle_jobs SET updated_ms = 1",
                 "SELECT * FROM ledger_entries",
                 "UPDATE log_jobs SET updated_ms = 1",
