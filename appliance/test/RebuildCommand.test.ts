@@ -3,12 +3,14 @@
  * a zone of the last moment; and killed itself in the middle.
  */
 import { assert, it } from "@effect/vitest"
+import { dekIdOf, keyRecordKey } from "@rainlogs/core/secrets/KeyRecord"
 import { publicKey } from "@rainlogs/verify/Ed25519"
+import { checkpointKey } from "@rainlogs/verify/Layout"
 import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
 import { makeVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { Effect, Redacted } from "effect"
 import { spawn } from "node:child_process"
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs"
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
@@ -32,6 +34,7 @@ interface Job {
   readonly id: string
   readonly state: string
   readonly bytes: number | null
+  readonly sha256: string
   readonly window: { readonly from: number; readonly to: number; readonly start: string; readonly end: string }
 }
 
@@ -158,13 +161,27 @@ it.live(
 
         rmSync(join(data, "postgres"), { recursive: true })
         let killed = 0
-        for (let after = 600; await killedRebuild(data, after); after += 400) killed++
+        for (let after = 700; await killedRebuild(data, after); after += 700) killed++
         assert.isAbove(killed, 1)
         const again = await run(["rebuild", "--data", data, "--json"])
         assert.strictEqual(again.code, 0, again.stderr)
         assert.deepInclude(JSON.parse(again.stdout), { unauthorised: [], resumed: [], stuck: [], unknown: [] })
         const checked = await run(["fsck", "--data", data, "--deep", "--json"])
         assert.strictEqual(checked.code, 0, checked.stdout)
+
+        // A leftover does no harm and ends well; a damage does not.
+        const served = join(data, "archive", checkpointKey(customer.origin))
+        const head = readFileSync(served)
+        rmSync(served)
+        const leftover = await run(["fsck", "--data", data, "--json"])
+        assert.deepStrictEqual([leftover.code, codesOf(leftover.stdout)], [0, ["SERVED_MISSING"]], leftover.stderr)
+        writeFileSync(served, head)
+        const record = join(data, "archive", keyRecordKey(dekIdOf(held!.id, held!.sha256)))
+        const kept = readFileSync(record)
+        rmSync(record)
+        const damage = await run(["fsck", "--data", data, "--json"])
+        assert.deepStrictEqual([damage.code, codesOf(damage.stdout)], [1, ["KEY_MISSING"]], damage.stderr)
+        writeFileSync(record, kept)
 
         running = await serve(data, simulator.url)
         call = client(running.url, key)
@@ -187,6 +204,11 @@ it.live(
     }).pipe(Effect.scoped),
   400_000
 )
+
+const codesOf = (report: string): ReadonlyArray<string> =>
+  JSON.parse(report).problems.map(({ code }: { readonly code: string }) => code).filter((code: string) =>
+    !["ORPHAN_OBJECT", "ORPHAN_KEY", "ORPHAN_DOCUMENT", "UNPUBLISHED"].includes(code)
+  )
 
 const health = async (
   url: string

@@ -3,17 +3,22 @@
  * archived. Nothing is imported from a ledger that does not verify under the signer's own key.
  */
 import type { ArchiveReader } from "@rainlogs/verify/ArchiveReader"
+import { equal } from "@rainlogs/verify/Bytes"
 import { controlChain } from "@rainlogs/verify/Chain"
 import type { Entry } from "@rainlogs/verify/Entry"
 import { parseGap } from "@rainlogs/verify/Gap"
+import * as Hex from "@rainlogs/verify/Hex"
 import { parseHold } from "@rainlogs/verify/Hold"
 import { eventPath, ledgerPrefix } from "@rainlogs/verify/Layout"
 import { ledgersOf, publishedEntries } from "@rainlogs/verify/LedgersOf"
+import { leafHash } from "@rainlogs/verify/Merkle"
+import { sha256 } from "@rainlogs/verify/node/NativeSha256"
 import { parseNote } from "@rainlogs/verify/Note"
 import { parseRelease } from "@rainlogs/verify/Release"
 import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { Clock, Context, Effect, Layer, Stream } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
+import { GrowingTree } from "../ledger/GrowingTree.ts"
 import { LedgerStore } from "../ledger/LedgerStore.ts"
 import { PolicyChanges } from "../ledger/PolicyChanges.ts"
 import { Signer, type SignerUnavailable } from "../ledger/Signer.ts"
@@ -88,14 +93,17 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
     erasures: yield* ErasureStore
   }
 
+  // The archive is read again, and may be another by now: what is restored must give the signed root, and each document
+  // the hash in its entry.
   const entriesOf = (
     record: CustomerRecord,
-    { size, withoutEffect }: VerifiedLedger
+    { root, size, withoutEffect }: VerifiedLedger
   ): Stream.Stream<RestoredEntry, RebuildRefused> => {
     const prefix = ledgerPrefix(record.origin)
     const documentOf = async (hash: string) => {
       const bytes = await reader.read(`${prefix}/${eventPath(hash)}`)
       if (bytes === null) throw new Error(`the document ${hash} is missing`)
+      if (Hex.encode(sha256(bytes)) !== hash) throw new Error(`the document ${hash} was changed while it was read`)
       return bytes
     }
     const gapOf = async ({ kind, object }: Entry) => {
@@ -111,13 +119,28 @@ const make = Effect.fnUntraced(function*(reader: ArchiveReader) {
       return kind === "release" ? { kind, release: parseRelease(text) } : { kind, tombstone: parseTombstone(text) }
     }
     const failed = (cause: unknown) => refused(`the ledger of ${record.origin} cannot be read: ${detailOf(cause)}`)
+    const tree = new GrowingTree(0, [], [])
+    const sameTree = Effect.suspend(() =>
+      size === 0 || equal(tree.root(), root)
+        ? Effect.void
+        : Effect.fail(
+          refused(`the ledger of ${record.origin} was changed while it was read. Restore the archive first`)
+        )
+    )
     return Stream.fromAsyncIterable(publishedEntries(reader, prefix, size), failed).pipe(
+      Stream.tap(({ bytes }) =>
+        Effect.sync(() => {
+          tree.append(bytes, leafHash(bytes, sha256))
+          tree.takeFull()
+        })
+      ),
       Stream.mapEffect((item) =>
         Effect.tryPromise({
           try: async () => ({ ...item, gap: await gapOf(item.entry), lifecycle: await lifecycleOf(item.entry) }),
           catch: failed
         })
-      )
+      ),
+      Stream.concat(Stream.drain(Stream.fromEffect(sameTree)))
     )
   }
 

@@ -28,6 +28,8 @@ export type Unauthorised = "refuse" | "leave-out"
 export interface VerifiedLedger {
   /** Entries under the signer's head. */
   readonly size: number
+  /** The root that the signer signed for them. */
+  readonly root: Uint8Array
   /** Control entries, by sequence number, that are restored and have no effect. */
   readonly withoutEffect: ReadonlySet<number>
   /** What was not allowed, in the verifier's words. */
@@ -101,7 +103,7 @@ export const verifiedLedger = Effect.fn("verifiedLedger")(function*(
   unauthorised: Unauthorised
 ) {
   const { log } = yield* signer.keys(origin)
-  const { size } = yield* signer.state(origin)
+  const { root, size } = yield* signer.state(origin)
   const served = yield* servedSize(reader, origin)
   if (served > size) {
     return yield* refused(
@@ -109,7 +111,7 @@ export const verifiedLedger = Effect.fn("verifiedLedger")(function*(
         "or another's. Restore the newest signer directory first"
     )
   }
-  const nothing: VerifiedLedger = { size, withoutEffect: new Set(), violations: [] }
+  const nothing: VerifiedLedger = { size, root, withoutEffect: new Set(), violations: [] }
   if (size === 0) return nothing
   const report = yield* Effect.tryPromise({
     try: () => verifyArchive(reader, { keys: [parseVerifierKey(log)], scope: "no-objects", sha256, verifySignature }),
@@ -121,6 +123,6 @@ export const verifiedLedger = Effect.fn("verifiedLedger")(function*(
       `the archive shows ${report.counts.entries} entries of ${origin}, but ${size} were signed. Restore the archive first`
     )
   }
-  const verified: VerifiedLedger = { size, ...(yield* authority(origin, report, unauthorised)) }
+  const verified: VerifiedLedger = { size, root, ...(yield* authority(origin, report, unauthorised)) }
   return verified
 })
