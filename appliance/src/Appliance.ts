@@ -22,11 +22,13 @@ import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
+import * as CatalogedCustomers from "@rainlogs/core/recovery/CatalogedCustomers"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -139,6 +141,9 @@ export const records = Layer.unwrap(
 /** Database, object store, key service and signer of the data directory; nothing runs. For commands that look at them. */
 export const foundations = stores.pipe(Layer.provideMerge(database))
 
+/** What a lost database is rebuilt with: {@link foundations}, the policies of the ledgers and the catalog. */
+export const recovery = Layer.merge(PolicyChanges.layer, Catalog.Catalog.layer).pipe(Layer.provideMerge(foundations))
+
 const cloudflare = (options: ApplianceOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const configured = yield* cloudflareOptions
@@ -181,9 +186,8 @@ export const pipeline = <E, R>(
       )),
       Layer.provideMerge(Layer.mergeAll(
         Opener.layer(),
-        Publisher.layer,
+        Lifecycle.layer.pipe(Layer.provideMerge(Publisher.layer)),
         LedgerEvents.layer,
-        Lifecycle.layer,
         JobQueue.layerMemory
       )),
       Layer.provideMerge(strategies),
@@ -245,7 +249,9 @@ export const layer = (options: ApplianceOptions) =>
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),
-    Layer.provideMerge(Catalog.saveLoop.pipe(Layer.provide(Catalog.Catalog.layer))),
+    Layer.provideMerge(CatalogedCustomers.layer),
+    Layer.provideMerge(Catalog.saveLoop),
+    Layer.provideMerge(Catalog.Catalog.layer),
     Layer.provideMerge(pipeline(options, cloudflare(options))),
     // The API shows the very breakers that the client asks.
     Layer.provideMerge(Layer.merge(RateBudget.layer, CircuitBreaker.layer))

@@ -4,7 +4,6 @@ import type { CreatedCustomer } from "@rainlogs/core/api/CustomersApi"
 import { defaultPlanning } from "@rainlogs/core/archive/PlanWindows"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CustomerId } from "@rainlogs/core/domain/Identifier"
-import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import { Rebuild } from "@rainlogs/core/recovery/Rebuild"
 import { ledgerPrefix } from "@rainlogs/verify/Layout"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
@@ -27,11 +26,10 @@ const archive = join(data, "archive")
 const environment = Layer.provideMerge(DataDirectory.layer(data), NodeServices.layer)
 const rebuild = Effect.gen(function*() {
   const reader = yield* Effect.promise(() => openDirectory(archive))
-  return yield* Rebuild.use((service) => service.run(() => {})).pipe(
+  return yield* Rebuild.use((service) => service.run({ unauthorised: "refuse", onEntries: () => {} })).pipe(
     Effect.provide(
       Rebuild.layer(reader).pipe(
-        Layer.provide(Catalog.Catalog.layer),
-        Layer.provide(Appliance.foundations),
+        Layer.provide(Appliance.recovery),
         Layer.provide(environment)
       )
     )

@@ -1,7 +1,8 @@
 /**
  * `rainlogs fsck`: compares database, archive and signer of a data directory that no appliance is using.
  */
-import { Fsck, type FsckReport } from "@rainlogs/core/ledger/Fsck"
+import { Fsck } from "@rainlogs/core/ledger/Fsck"
+import type { FsckReport } from "@rainlogs/core/ledger/fsck/FsckReport"
 import { Console, Effect, Layer, Schema } from "effect"
 import { Command, Flag } from "effect/cli"
 import { existsSync } from "node:fs"

@@ -2,6 +2,7 @@
  * Refuses to make new keys beside an archive that has ledgers: its own were lost, and with new ones it could neither be
  * read nor continued.
  */
+import { catalogPrefix } from "@rainlogs/core/recovery/CatalogFile"
 import { ledgersPrefix } from "@rainlogs/verify/Layout"
 import { Config, Effect, Option, Schema } from "effect"
 import { existsSync, readdirSync } from "node:fs"
@@ -25,11 +26,11 @@ export const wrappingKeyFile = (directory: DataDirectory["Service"]): string => 
 /** Where the master key lies, unless it comes from the environment. */
 export const masterKeyFile = (directory: DataDirectory["Service"]): string => join(directory.secrets, "master.key")
 
-/** Fails with {@link KeysLost} if the archive has ledgers and a key that belongs to them is missing. */
+/** Fails with {@link KeysLost} if the archive has ledgers or a catalog and a key that belongs to them is missing. Every command that opens the archive's keys asks it, `serve` and `rebuild` too. */
 export const refuseLostKeys = Effect.gen(function*() {
   const directory = yield* DataDirectory
-  const ledgers = join(directory.archive, ledgersPrefix)
-  if (!existsSync(ledgers) || readdirSync(ledgers).length === 0) return
+  const belongsToKeys = [ledgersPrefix, catalogPrefix].map((prefix) => join(directory.archive, prefix))
+  if (!belongsToKeys.some((folder) => existsSync(folder) && readdirSync(folder).length > 0)) return
   const configured = yield* Config.option(Config.Redacted("RAINLOGS_MASTER_KEY"))
   // The keys of a signer process are with it.
   const remote = yield* Config.option(Config.String("RAINLOGS_SIGNER_URL"))

@@ -82,9 +82,12 @@ export class ErasureStore extends Context.Service<ErasureStore, {
   ) => Effect.Effect<ReadonlyArray<Erasure>, DatabaseError>
   /** Erasures that are not done, the oldest first: at most `limit`. */
   readonly open: (customer: CustomerId, limit: number) => Effect.Effect<ReadonlyArray<Erasure>, DatabaseError>
-  /** Executing erasures that name a window a scope covers; at most one, for a message. */
+  /** An executing erasure that names windows a scope covers, and which: their number, from the first to the last. */
   readonly executingIn: (
     customer: CustomerId,
     scope: { readonly chain: string; readonly from: number; readonly to: number }
-  ) => Effect.Effect<Option.Option<{ readonly id: string }>, DatabaseError>
+  ) => Effect.Effect<
+    Option.Option<{ readonly id: string; readonly windows: number; readonly from: number; readonly to: number }>,
+    DatabaseError
+  >
 }>()("@rainlogs/core/ErasureStore") {}

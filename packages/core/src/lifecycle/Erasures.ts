@@ -8,6 +8,7 @@ import type { DatabaseError } from "../archive/WindowLedger.ts"
 import type { ZoneId } from "../domain/Identifier.ts"
 import { type LedgerOf, LedgerStore } from "../ledger/LedgerStore.ts"
 import { PolicyChanges } from "../ledger/PolicyChanges.ts"
+import { Publisher } from "../ledger/Publisher.ts"
 import { Signer, type SignerUnavailable } from "../ledger/Signer.ts"
 import { ObjectStore, type StorageError } from "../storage/ObjectStore.ts"
 import type { Erasure, ErasureMethod, ErasureReason } from "./Erasure.ts"
@@ -71,6 +72,7 @@ export interface ErasureRooms {
   readonly policies: PolicyChanges["Service"]
   readonly holds: HoldStore["Service"]
   readonly erasures: ErasureStore["Service"]
+  readonly publisher: Publisher["Service"]
 }
 
 const make = Effect.gen(function*() {
@@ -80,7 +82,8 @@ const make = Effect.gen(function*() {
     signer: yield* Signer,
     policies: yield* PolicyChanges,
     holds: yield* HoldStore,
-    erasures: yield* ErasureStore
+    erasures: yield* ErasureStore,
+    publisher: yield* Publisher
   }
   return Erasures.of({
     draft: (ledger, request, after, now) => ErasureAnnouncement.draft(rooms, ledger, request, after, now),
@@ -89,9 +92,9 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Requires the ledger, its policies, and the stores of holds and erasures. */
+/** Requires the ledger, its publisher and policies, and the stores of holds and erasures. */
 export const layer: Layer.Layer<
   Erasures,
   never,
-  LedgerStore | ObjectStore | Signer | PolicyChanges | HoldStore | ErasureStore
+  LedgerStore | ObjectStore | Signer | PolicyChanges | HoldStore | ErasureStore | Publisher
 > = Layer.effect(Erasures, make)

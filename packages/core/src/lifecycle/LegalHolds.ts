@@ -78,14 +78,17 @@ const make = Effect.gen(function*() {
       (found) => Option.isSome(found) ? Effect.succeed(found.value) : Effect.fail(new HoldMissing({ id }))
     )
 
-  // What is half erased cannot be held any more: the report of it would be a violation of the hold.
+  // What is half erased cannot be held any more, nor can the windows beside it: the report of an erasure names all that
+  // was announced (ledger format §7), and under a hold over one of them it would be a violation for good.
   const refuseUnderErasure = Effect.fnUntraced(function*({ customer }: LedgerOf, scopes: ReadonlyArray<HoldScope>) {
     for (const scope of scopes) {
       const found = yield* erasures.executingIn(customer, scope)
       if (Option.isNone(found)) continue
+      const { from, id, to, windows } = found.value
+      const range = `${new Date(from).toISOString()} to ${new Date(to).toISOString()}`
       return yield* refused(
-        `the erasure ${found.value.id} is being executed on windows of this hold, and some may be gone`,
-        "Let it finish (rainlogs erase execute), then place the hold; or hold other windows."
+        `the erasure ${id} is being executed on ${windows} windows of this hold, from ${range}, and some may be gone`,
+        `Finish it (rainlogs erase execute ${id}), then place the hold; or hold now what lies before and after.`
       )
     }
   })

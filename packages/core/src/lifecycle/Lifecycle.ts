@@ -7,7 +7,7 @@ import * as Erasures from "./Erasures.ts"
 import * as LegalHolds from "./LegalHolds.ts"
 import * as Retention from "./Retention.ts"
 
-/** Requires the ledger, the object store, the signer, and the stores of holds and erasures. */
+/** Requires the ledger, its publisher, the object store, the signer, and the stores of holds and erasures. */
 export const layer = Retention.layer.pipe(
   Layer.provideMerge(Layer.merge(Erasures.layer, LegalHolds.layer)),
   Layer.provideMerge(PolicyChanges.layer)

@@ -25,14 +25,29 @@ const mostCopies = 64
 
 type Objects = ObjectStore["Service"]
 
-// A store may answer that it removed something and still have it: only what it does not find counts as gone.
-const removeAndLook = Effect.fnUntraced(function*(objects: Objects, id: string, key: string) {
-  yield* objects.remove(key)
-  const still = yield* objects.head(key).pipe(
+const isStored = (objects: Objects, key: string) =>
+  objects.head(key).pipe(
     Effect.as(true),
     Effect.catchTag("ObjectMissing", () => Effect.succeed(false))
   )
-  if (still) {
+
+/** The first key of these windows that an execution removes and the store has lost already; null if it has all. */
+export const firstGone = Effect.fnUntraced(function*(
+  objects: Objects,
+  { method }: Pick<Erasure, "method">,
+  targets: ReadonlyArray<ErasureTarget>
+) {
+  for (const { dek, key } of targets) {
+    const keys = [...dek === null ? [] : [keyRecordKey(dek)], ...method === "delete" ? [key] : []]
+    for (const one of keys) if (!(yield* isStored(objects, one))) return one
+  }
+  return null
+})
+
+// A store may answer that it removed something and still have it: only what it does not find counts as gone.
+const removeAndLook = Effect.fnUntraced(function*(objects: Objects, id: string, key: string) {
+  yield* objects.remove(key)
+  if (yield* isStored(objects, key)) {
     return yield* new ErasureIncomplete({ id, key, detail: "the store answered that it was removed, and still has it" })
   }
   const gone: Gone = { key, at: yield* Clock.currentTimeMillis }

@@ -25,10 +25,21 @@ const Json = Schema.fromJsonString(CustomerRecord)
 // An older record under a newer name would bring revoked API keys back: customer and time are both sealed in.
 const context = (key: string): Uint8Array => encode(`${catalogFormat}\n${key}\n`)
 
+/** Why a record is not saved. */
+export type CatalogFailure = DatabaseError | StorageError | KmsError | ObjectMissing | ObjectExists
+
+/** Changed records that are asked for at once. */
+const pageSize = 500
+
 /** Saves and reads customers' records. */
 export class Catalog extends Context.Service<Catalog, {
-  /** Saves the records that changed since they were saved last. */
-  readonly save: Effect.Effect<void, DatabaseError | StorageError | KmsError | ObjectMissing | ObjectExists>
+  /**
+   * Saves the records that changed since they were saved last. The first time every record is compared with the stored
+   * one: somebody may have put an older archive back.
+   */
+  readonly save: Effect.Effect<void, CatalogFailure>
+  /** Saves the record of one customer, if it changed. */
+  readonly saveOf: (customer: CustomerId) => Effect.Effect<void, CatalogFailure>
   /** The newest record of every customer. */
   readonly records: Effect.Effect<ReadonlyArray<CustomerRecord>, StorageError | KmsError | ObjectMissing>
 }>()("@rainlogs/core/Catalog") {
@@ -46,7 +57,7 @@ const make = Effect.gen(function*() {
   const ledgers = yield* LedgerStore
   const objects = yield* ObjectStore
   const records = yield* CustomerRecords
-  const saved = new Map<CustomerId, string>()
+  let compared = false
 
   const storedBelow = (prefix: string) =>
     Effect.map(Stream.runCollect(objects.list(prefix)), (found) => {
@@ -68,30 +79,44 @@ const make = Effect.gen(function*() {
     return Buffer.from(Redacted.value(plain)).toString()
   })
 
-  const saveOne = Effect.fnUntraced(function*(customer: CustomerId) {
-    const text = yield* Effect.orDie(Schema.encodeEffect(Json)(yield* records.read(customer)))
-    // Most of the time nothing has changed, and the store is not asked.
-    if (saved.get(customer) === text) return
+  const write = Effect.fnUntraced(function*(record: CustomerRecord) {
+    const customer = record.id
+    const text = yield* Effect.orDie(Schema.encodeEffect(Json)(record))
     const keys = (yield* storedBelow(`${catalogPrefix}${customer}/`)).get(customer) ?? []
     const newest = keys.at(-1)
-    const last = saved.get(customer) ?? (newest === undefined ? undefined : yield* open(customer, newest))
-    if (last !== text) {
-      // Names sort by time, whatever the clock does meanwhile.
-      const after = newest === undefined ? 0 : catalogTime(newest) + 1
-      const key = catalogKey(customer, Math.max(yield* Clock.currentTimeMillis, after))
-      const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
-      const { bytes, kek } = yield* kms.wrap(customer, secret, context(key))
-      yield* objects.putBytes(key, printCatalogFile(customer, { kek, sealed: bytes }))
-      // What a customer was called before is kept no longer than it is needed.
-      yield* Effect.forEach(keys, (key) => objects.remove(key), { discard: true })
+    if (newest !== undefined && (yield* open(customer, newest)) === text) return
+    // Names sort by time, whatever the clock does meanwhile.
+    const after = newest === undefined ? 0 : catalogTime(newest) + 1
+    const key = catalogKey(customer, Math.max(yield* Clock.currentTimeMillis, after))
+    const secret = Redacted.make(new Uint8Array(Buffer.from(text)), { label: "catalog" })
+    const { bytes, kek } = yield* kms.wrap(customer, secret, context(key))
+    yield* objects.putBytes(key, printCatalogFile(customer, { kek, sealed: bytes }))
+    // What a customer was called before is kept no longer than it is needed.
+    yield* Effect.forEach(keys, (key) => objects.remove(key), { discard: true })
+  })
+
+  const saveOf = (customer: CustomerId) => records.keep(customer, write)
+
+  const saveAll = Effect.gen(function*() {
+    for (const { customer } of yield* ledgers.ledgers) yield* saveOf(customer)
+  })
+
+  const saveChanged = Effect.gen(function*() {
+    let after: CustomerId | null = null
+    while (true) {
+      const page: ReadonlyArray<CustomerId> = yield* records.unsaved(after, pageSize)
+      for (const customer of page) yield* saveOf(customer)
+      if (page.length < pageSize) return
+      after = page.at(-1) ?? null
     }
-    saved.set(customer, text)
   })
 
   return Catalog.of({
     save: Effect.gen(function*() {
-      for (const { customer } of yield* ledgers.ledgers) yield* saveOne(customer)
+      yield* compared ? saveChanged : saveAll
+      compared = true
     }).pipe(Effect.withSpan("Catalog.save")),
+    saveOf: Effect.fn("Catalog.saveOf")(saveOf),
     records: Effect.gen(function*() {
       const found: Array<CustomerRecord> = []
       for (const [customer, keys] of yield* storedBelow(catalogPrefix)) {
@@ -109,7 +134,10 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** How often the catalog is brought up to date: what changed within this time before a loss is lost with the database. */
+/**
+ * How often the catalog is brought up to date. Customers and zones are saved when they are made; what else changed within
+ * this time before a loss is lost with the database.
+ */
 export const saveInterval = Duration.seconds(10)
 
 /** Saves the catalog at the start and again and again, for as long as the layer lives. */

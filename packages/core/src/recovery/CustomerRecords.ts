@@ -31,10 +31,21 @@ export interface RestoredEntry {
 
 /** Reads and restores customers' rows. */
 export class CustomerRecords extends Context.Service<CustomerRecords, {
-  readonly read: (customer: CustomerId) => Effect.Effect<CustomerRecord, DatabaseError>
+  /** Customers whose record changed since it was kept, by id: at most `most` after `after`. */
+  readonly unsaved: (
+    after: CustomerId | null,
+    most: number
+  ) => Effect.Effect<ReadonlyArray<CustomerId>, DatabaseError>
+  /** Reads a record, has `write` keep it and notes that it is kept. Records of one customer are kept one at a time. */
+  readonly keep: <E, R>(
+    customer: CustomerId,
+    write: (record: CustomerRecord) => Effect.Effect<void, E, R>
+  ) => Effect.Effect<void, E | DatabaseError, R>
   /**
    * Restores a customer that the database does not have, in one transaction: rows, entries in the order of the ledger,
-   * committed windows, gaps, holds and erasures. An erasure that is not reported goes back as announced. Stretches of a timeline that no entry covers become planned windows again. `now` in ms.
+   * committed windows, gaps, holds and erasures. An erasure
+   * that is not reported goes back as announced. Stretches of a timeline that no entry covers become planned windows
+   * again. `now` in ms.
    */
   readonly restore: <E, R>(
     record: CustomerRecord,

@@ -4,7 +4,7 @@
  */
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { Origin } from "@rainlogs/core/domain/Customer"
-import { CloudflareZoneId, type CustomerId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import { CloudflareZoneId, CustomerId, Sha256Hex, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { active, BlockReason, SourceName } from "@rainlogs/core/domain/Source"
 import { unlimited } from "@rainlogs/core/quota/Quota"
 import type { CustomerRecord } from "@rainlogs/core/recovery/CustomerRecord"
@@ -12,7 +12,7 @@ import { CustomerRecords, type RestoredEntry } from "@rainlogs/core/recovery/Cus
 import * as Hex from "@rainlogs/verify/Hex"
 import { Effect, Layer, Schema, type Stream } from "effect"
 import { SqlClient } from "effect/sql"
-import { inCustomer } from "./CustomerTransaction.ts"
+import { failAs, inCustomer } from "./CustomerTransaction.ts"
 import { restoreEntries } from "./RestoredEntriesSql.ts"
 import { decodeRows, SafeInteger, sourceStatusColumns, sourceStatusOf } from "./Row.ts"
 
@@ -48,6 +48,11 @@ const SourceRow = Schema.Struct({
   blockRemedy: Schema.NullOr(Schema.String)
 })
 
+const ChangesRow = Schema.Struct({ changes: SafeInteger })
+
+/** How long a record waits for another process that keeps it, ms. */
+const lockTimeout = 30_000
+
 const make = Effect.gen(function*() {
   const sql = yield* SqlClient.SqlClient
 
@@ -59,7 +64,7 @@ const make = Effect.gen(function*() {
       )
       if (row === undefined) {
         return yield* new DatabaseError({
-          operation: "CustomerRecords.read",
+          operation: "CustomerRecords.keep",
           detail: `rejected: no customer ${customer}`
         })
       }
@@ -94,7 +99,34 @@ const make = Effect.gen(function*() {
         }))
       }
       return record
-    }).pipe(inCustomer(sql, "CustomerRecords.read", customer))
+    })
+
+  const unsaved = (after: CustomerId | null, most: number) =>
+    decodeRows(Schema.Struct({ customer: CustomerId }))(sql`
+      SELECT customer_id AS customer
+      FROM unsaved_records(${after ?? "00000000-0000-0000-0000-000000000000"}::uuid, ${most}::integer)`).pipe(
+      Effect.map((rows) => rows.map(({ customer }) => customer)),
+      failAs("CustomerRecords.unsaved")
+    )
+
+  // The count is read before the record: what changes in between is saved again. The lock keeps an older record from
+  // being written over a newer one; it is no row's, so nobody who changes something waits for the store.
+  const keep = Effect.fnUntraced(function*<E, R>(
+    customer: CustomerId,
+    write: (record: CustomerRecord) => Effect.Effect<void, E, R>
+  ) {
+    const context = yield* Effect.context<R>()
+    yield* Effect.gen(function*() {
+      yield* sql`SELECT set_config('lock_timeout', ${String(lockTimeout)}, true),
+        pg_advisory_xact_lock(hashtextextended(${`rainlogs/catalog/${customer}`}, 0))`
+      const [row] = yield* decodeRows(ChangesRow)(
+        sql`SELECT changes FROM catalog_changes WHERE customer_id = ${customer}`
+      )
+      const record = yield* read(customer)
+      yield* Effect.provideContext(write(record), context)
+      yield* sql`UPDATE catalog_changes SET saved = ${row?.changes ?? 0} WHERE customer_id = ${customer}`
+    }).pipe(inCustomer(sql, "CustomerRecords.keep", customer))
+  })
 
   const insertRecord = Effect.fnUntraced(function*(record: CustomerRecord) {
     const { apiKeys, createdAt, id, name, origin, quota = unlimited, zones } = record
@@ -159,7 +191,7 @@ const make = Effect.gen(function*() {
     )
   })
 
-  return CustomerRecords.of({ read, restore })
+  return CustomerRecords.of({ unsaved, keep, restore })
 })
 
 /** The adapter on the `SqlClient`. */

@@ -66,6 +66,8 @@ const erasureOf = ({ intentDocument, intentHash, intentTime, ...row }: typeof Er
   intent: { document: intentDocument, hash: intentHash, time: intentTime }
 })
 
+const ExecutingRow = Schema.Struct({ id: Schema.String, windows: SafeInteger, from: SafeInteger, to: SafeInteger })
+
 /** The row of an erasure that is announced and not begun; `intent` is its entry, `updated` in Unix ms. */
 export const announcedRow = (
   customer: CustomerId,
@@ -218,12 +220,12 @@ const make = Effect.gen(function*() {
         ORDER BY r.requested_ms, r.id LIMIT ${limit}::bigint`).pipe(inCustomer(sql, "ErasureStore.open", customer)),
 
     executingIn: (customer, { chain, from, to }) =>
-      decodeRows(Schema.Struct({ id: Schema.String }))(sql`
-        SELECT r.id FROM erasures r
-        WHERE r.customer_id = ${customer} AND r.state = 'executing' AND EXISTS (
-          SELECT FROM log_jobs j WHERE j.customer_id = r.customer_id AND j.erasure_id = r.id
-            AND ${chain} IN ('*', j.zone_id::text) AND j.from_ms < ${to}::bigint AND j.to_ms > ${from}::bigint
-        ) LIMIT 1`).pipe(
+      decodeRows(ExecutingRow)(sql`
+        SELECT r.id, count(*) AS windows, min(j.from_ms)::bigint AS "from", max(j.to_ms)::bigint AS "to"
+        FROM erasures r JOIN log_jobs j ON j.customer_id = r.customer_id AND j.erasure_id = r.id
+        WHERE r.customer_id = ${customer} AND r.state = 'executing' AND ${chain} IN ('*', j.zone_id::text)
+          AND j.from_ms < ${to}::bigint AND j.to_ms > ${from}::bigint
+        GROUP BY r.id ORDER BY r.id LIMIT 1`).pipe(
         Effect.map((rows) => Option.fromNullishOr(rows[0])),
         inCustomer(sql, "ErasureStore.executingIn", customer)
       )

@@ -40,11 +40,12 @@ const insertIntent = Effect.fnUntraced(
         entry.time
       ))
     }`
-    const places = JSON.stringify(tombstone.targets.map(({ chain, seq }) => ({ chain, seq })))
+    const places = JSON.stringify(tombstone.targets.map(({ chain, hash, seq }) => ({ chain, hash, seq })))
     yield* sql`
       UPDATE log_jobs j SET erasure_id = ${tombstone.id}
-      FROM jsonb_to_recordset(${places}::jsonb) AS wanted(chain text, seq bigint)
+      FROM jsonb_to_recordset(${places}::jsonb) AS wanted(chain text, hash text, seq bigint)
       JOIN ledger_entries e ON e.customer_id = ${customer} AND e.chain = wanted.chain AND e.seq = wanted.seq
+        AND e.hash = decode(wanted.hash, 'hex')
       WHERE j.customer_id = ${customer} AND j.id = e.job_id AND j.erasure_id IS NULL AND j.object_key IS NOT NULL`
   }
 )

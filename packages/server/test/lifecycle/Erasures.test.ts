@@ -8,12 +8,14 @@ import { CustomerId } from "@rainlogs/core/domain/Identifier"
 import { LedgerStore } from "@rainlogs/core/ledger/LedgerStore"
 import { dekIdOf } from "@rainlogs/core/secrets/KeyRecord"
 import { ObjectStore, StorageError } from "@rainlogs/core/storage/ObjectStore"
+import { parseCheckpoint } from "@rainlogs/verify/Checkpoint"
 import { parseEntry } from "@rainlogs/verify/Entry"
-import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
+import { checkpointKey } from "@rainlogs/verify/Layout"
+import { type NoteSigner, parseNote, printNote, signNote } from "@rainlogs/verify/Note"
 import { parseTombstone, printTombstone } from "@rainlogs/verify/Tombstone"
 import { Effect, Stream } from "effect"
 import { createHash } from "node:crypto"
-import { existsSync, renameSync } from "node:fs"
+import { existsSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { newCustomer } from "../api/TestServer.ts"
 import { approver, call, customerWith, day, Live, verdict, World } from "./LifecycleWorld.ts"
@@ -268,6 +270,119 @@ describe("an erasure", { timeout: 120_000 }, () => {
         const erasure = yield* announced(customer)
         assert.strictEqual((yield* execute(customer, erasure.id)).body.state, "done")
         for (const key of [window.key, `keys/${window.dek}`, copy, copyKey]) assert.isFalse(yield* isStored(key), key)
+      }))
+
+    it.effect("is refused for another ledger, for the future, for too many windows and for windows that are others", () =>
+      Effect.gen(function*() {
+        const { clock } = yield* World
+        const customer = yield* customerWith(1, [dpo, ceo])
+        const tombstone = parseTombstone((yield* draft(customer)).body.draft.document)
+        const [target] = tombstone.targets
+        assert.isDefined(target)
+        const other = "ab".repeat(32)
+        const many = Array.from({ length: 257 }, (_, index) => ({ ...target, seq: target.seq + index }))
+        for (
+          const [changed, expected] of [
+            [{ origin: "rainlogs.localhost/t/01980000-0000-7000-8000-0000000000aa" }, "not of this ledger"],
+            [{ requested: clock.currentTimeMillisUnsafe() + 301_000 }, "requested in the future"],
+            [{ targets: many }, "names 257 windows, the limit is 256"],
+            [{ targets: [{ ...target, object: other }] }, "it holds another object"],
+            [{ targets: [{ ...target, hash: other }] }, "it holds another object"]
+          ] as const
+        ) {
+          const answer = yield* request(customer, sign(printTombstone({ ...tombstone, ...changed }), dpo, ceo))
+          assert.strictEqual(answer.status, 409, expected)
+          assert.include(answer.body.detail, expected)
+        }
+        assert.strictEqual(yield* tombstones(customer), 0)
+        const soon = { ...tombstone, requested: clock.currentTimeMillisUnsafe() + 299_000 }
+        assert.strictEqual((yield* request(customer, sign(printTombstone(soon), dpo, ceo))).status, 201)
+        const again = yield* request(customer, sign(printTombstone({ ...soon, basis: "case 13" }), dpo, ceo))
+        assert.strictEqual(again.status, 409)
+        assert.include(again.body.detail, `nother erasure has the id ${tombstone.id}`)
+      }))
+
+    it.effect("takes the key before the object, and is announced under a signed head before either", () =>
+      Effect.gen(function*() {
+        const { directory, store } = yield* World
+        const customer = yield* customerWith(1, [dpo, ceo])
+        const [window] = customer.archived
+        assert.isDefined(window)
+        const erasure = yield* announced(customer)
+        const size = (yield* kinds(customer)).length
+        const removed: Array<string> = []
+        store.remove = (key, real) =>
+          Effect.suspend(() => {
+            const served = readFileSync(join(directory, "archive", checkpointKey(customer.origin)))
+            assert.strictEqual(parseCheckpoint(parseNote(served).text).size, size)
+            removed.push(key)
+            return real.remove(key)
+          })
+        assert.strictEqual((yield* execute(customer, erasure.id)).body.state, "done")
+        delete store.remove
+        assert.deepStrictEqual(removed, [`keys/${window.dek}`, window.key])
+      }))
+
+    it.effect("of which the announcement cannot be published erases nothing, and says why", () =>
+      Effect.gen(function*() {
+        const { store } = yield* World
+        const customer = yield* customerWith(1, [dpo, ceo])
+        const erasure = yield* announced(customer)
+        const [window] = customer.archived
+        assert.isDefined(window)
+        store.beforePut = (key) =>
+          key.includes("/tile/")
+            ? Effect.fail(new StorageError({ operation: "putBytes", key, category: "transient", detail: "disk full" }))
+            : Effect.void
+        assert.strictEqual((yield* execute(customer, erasure.id)).status, 503)
+        assert.isTrue(yield* isStored(window.key))
+        assert.isTrue(yield* isStored(`keys/${window.dek}`))
+        const shown = yield* call(customer.apiKey, "GET", `/api/v1/erasures/${erasure.id}`)
+        assert.strictEqual(shown.body.state, "executing")
+        assert.include(shown.body.lastError, "disk full")
+        delete store.beforePut
+        assert.strictEqual((yield* execute(customer, erasure.id)).body.state, "done")
+      }))
+
+    it.effect("is reported no earlier than it was announced, though the clock goes back while the store works", () =>
+      Effect.gen(function*() {
+        const { clock, store } = yield* World
+        const customer = yield* customerWith(1, [dpo, ceo])
+        const erasure = yield* announced(customer)
+        let back = true
+        store.remove = (key, real) =>
+          Effect.suspend(() => {
+            if (back) clock.jump(-day)
+            back = false
+            return real.remove(key)
+          })
+        const done = yield* execute(customer, erasure.id)
+        delete store.remove
+        clock.jump(day)
+        assert.strictEqual(done.body.state, "done")
+        const report = yield* verdict(customer)
+        assert.strictEqual(report.verdict.erasures, "PASS", JSON.stringify(report.findings))
+      }))
+
+    it.effect("of a window with more copies than interrupted attempts leave is not begun with", () =>
+      Effect.gen(function*() {
+        const customer = yield* customerWith(1, [dpo, ceo])
+        const [window] = customer.archived
+        assert.isDefined(window)
+        const store = yield* ObjectStore
+        const copies = Array.from(
+          { length: 64 },
+          (_, index) => window.key.replace(/-[0-9a-f]{16}\./, `-${String(index).padStart(16, "0")}.`)
+        )
+        for (const key of copies) yield* store.putBytes(key, Buffer.from(key))
+        const erasure = yield* announced(customer)
+        const refused = yield* execute(customer, erasure.id)
+        assert.strictEqual(refused.status, 503)
+        assert.include(refused.body.detail, "more than 64 objects begin with")
+        assert.isTrue(yield* isStored(window.key))
+        yield* store.remove(copies[0] ?? "")
+        assert.strictEqual((yield* execute(customer, erasure.id)).body.state, "done")
+        for (const key of copies) assert.isFalse(yield* isStored(key))
       }))
   })
 })

@@ -2,12 +2,15 @@
  * Legal holds over the API, on PostgreSQL and a file-system store.
  */
 import { assert, describe, layer } from "@effect/vitest"
+import { mostActiveHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { StorageError } from "@rainlogs/core/storage/ObjectStore"
 import { type NoteSigner, printNote, signNote } from "@rainlogs/verify/Note"
 import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { newCustomer } from "../api/TestServer.ts"
+import { TestDatabase } from "../TestDatabase.ts"
 import { approver, call, customerWith, day, Live, verdict, World } from "./LifecycleWorld.ts"
 
 const [dpo, ceo] = [approver("dpo", 1), approver("ceo", 2)]
@@ -71,6 +74,17 @@ describe("a legal hold", { timeout: 120_000 }, () => {
           const released = yield* call(apiKey, "POST", `${path}/release`, { document: signed })
           assert.deepInclude(released.body, { state: "released", id: later.body.id })
         }
+        // It ended once: by no other release, and nothing is left to release.
+        const another = sign(release.replace("case 7 closed", "case 7 closed again"), dpo, ceo)
+        for (
+          const answer of [
+            yield* call(apiKey, "POST", `${path}/release`, { document: another }),
+            yield* call(apiKey, "POST", `${path}/release-drafts`, { basis: "case 7 closed" })
+          ]
+        ) {
+          assert.strictEqual(answer.status, 409)
+          assert.include(answer.body.detail, "has been released")
+        }
         const done = yield* call(apiKey, "POST", `/api/v1/erasures/${others.id}/execute`)
         assert.strictEqual(done.body.state, "done", JSON.stringify(done.body))
         assert.isTrue(existsSync(join(directory, "archive", first.key)))
@@ -125,8 +139,15 @@ describe("a legal hold", { timeout: 120_000 }, () => {
         for (const scope of [everything, { ...everything, zone }]) {
           const refused = yield* place(apiKey, { scopes: [scope] })
           assert.strictEqual(refused.status, 409)
-          assert.include(refused.body.detail, id)
+          const [from, to] = [archived[0]?.from ?? 0, archived[1]?.to ?? 0].map((ms) => new Date(ms).toISOString())
+          assert.include(
+            refused.body.detail,
+            `he erasure ${id} is being executed on 2 windows of this hold, from ${from} to ${to}`
+          )
+          assert.include(refused.body.remedy, `rainlogs erase execute ${id}`)
         }
+        const after = new Date(archived[1]?.to ?? 0).toISOString()
+        assert.strictEqual((yield* place(apiKey, { scopes: [{ ...everything, from: after }] })).status, 201)
         const elsewhere = yield* place(apiKey, { scopes: [{ ...everything, to: "2020-01-01T00:00:00.000Z" }] })
         assert.strictEqual(elsewhere.status, 201)
         delete store.remove
@@ -147,6 +168,33 @@ describe("a legal hold", { timeout: 120_000 }, () => {
         assert.strictEqual(changed.status, 409)
         const report = yield* verdict(customer)
         assert.isEmpty(report.findings.filter(({ code }) => code === "HOLD_REPEATED"))
+      }))
+
+    it.effect("is one of at most 1000 that are active", () =>
+      Effect.gen(function*() {
+        const { apiKey } = yield* customerWith(0, [])
+        const { body: first } = yield* place(apiKey)
+        // 998 more of it, as rows only.
+        const database = yield* TestDatabase
+        yield* Effect.gen(function*() {
+          const sql = yield* SqlClient.SqlClient
+          yield* sql.withTransaction(
+            Effect.andThen(
+              sql`SET LOCAL session_replication_role = replica`,
+              sql`INSERT INTO holds (customer_id, id, basis, issued_ms, job_id, document)
+              SELECT customer_id, gen_random_uuid(), basis, issued_ms, job_id, document
+              FROM holds, generate_series(1, ${mostActiveHolds - 2}::integer) WHERE id = ${first.id}`
+            ).pipe(
+              Effect.andThen(sql`INSERT INTO hold_scopes (customer_id, hold_id, chain, from_ms, to_ms)
+              SELECT s.customer_id, h.id, s.chain, s.from_ms, s.to_ms
+              FROM hold_scopes s JOIN holds h USING (customer_id) WHERE s.hold_id = ${first.id} AND h.id <> s.hold_id`)
+            )
+          )
+        }).pipe(database.asOwner)
+        assert.strictEqual((yield* place(apiKey)).status, 201)
+        const refused = yield* place(apiKey)
+        assert.strictEqual(refused.status, 409)
+        assert.include(refused.body.detail, "1000 holds are active, which is the limit")
       }))
 
     it.effect("of another customer answers like one that does not exist", () =>

@@ -11,7 +11,7 @@ import * as ErasuresModule from "@rainlogs/core/lifecycle/Erasures"
 import { Erasures } from "@rainlogs/core/lifecycle/Erasures"
 import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
-import { ObjectStore } from "@rainlogs/core/storage/ObjectStore"
+import { ObjectStore, StorageError } from "@rainlogs/core/storage/ObjectStore"
 import { parseEntry } from "@rainlogs/verify/Entry"
 import { printNote, signNote } from "@rainlogs/verify/Note"
 import { Effect, Exit, Layer, Option, Schedule, Stream } from "effect"
@@ -147,6 +147,58 @@ describe("an interrupted erasure", { timeout: 120_000 }, () => {
         const report = yield* verdict(customer)
         assert.strictEqual(report.verdict.erasures, "PASS", JSON.stringify(report.findings))
         assert.strictEqual(report.verdict.integrity, "PASS")
+      }))
+
+    it.effect("is all that a loop without retention goes on with: not what a person announced, nor what is due", () =>
+      Effect.gen(function*() {
+        const { clock, directory, store } = yield* World
+        const { archived, ...customer } = yield* customerWith(3, [dpo, ceo])
+        const ledger = { customer: CustomerId.make(customer.id), origin: Origin.make(customer.origin) }
+        const erasures = yield* Erasures
+        const [begun, announced, due] = archived
+        if (begun === undefined || announced === undefined || due === undefined) return yield* Effect.die("no windows")
+        const announce = Effect.fnUntraced(function*(window: typeof begun) {
+          const now = clock.currentTimeMillisUnsafe()
+          const draft = Option.getOrThrow(yield* erasures.draft(ledger, request(window), null, now))
+          return yield* erasures.announce(ledger, encode(draft.document), now)
+        })
+        const [first, second] = [yield* announce(begun), yield* announce(announced)]
+        store.remove = (key) =>
+          Effect.fail(new StorageError({ operation: "remove", key, category: "transient", detail: "busy" }))
+        yield* Effect.flip(erasures.execute(ledger, first.id))
+        delete store.remove
+        clock.jump(396 * day)
+        assert.strictEqual((yield* (yield* Retention).due(ledger, clock.currentTimeMillisUnsafe())).due.windows, 1)
+        const open = Effect.flatMap(ErasureStore, (erasures) => erasures.open(ledger.customer, 10))
+        yield* Effect.scoped(Effect.gen(function*() {
+          yield* Layer.build(ErasureLoop.layer({ intervalMs: 10, retention: "off" }))
+          yield* Effect.repeat(open, { schedule: Schedule.spaced("10 millis"), until: (left) => left.length === 1 })
+          // Rounds enough for what must not happen.
+          yield* Effect.sleep("500 millis")
+        }))
+        assert.deepStrictEqual((yield* open).map(({ id, state }) => [id, state]), [[second.id, "announced"]])
+        assert.deepStrictEqual(
+          archived.map(({ key }) => existsSync(join(directory, "archive", key))),
+          [false, true, true]
+        )
+      }))
+
+    it.effect("of retention comes before the next one", () =>
+      Effect.gen(function*() {
+        const { clock, store } = yield* World
+        const { archived, ...customer } = yield* customerWith(1, [])
+        const ledger = { customer: CustomerId.make(customer.id), origin: Origin.make(customer.origin) }
+        clock.jump(396 * day)
+        const retention = yield* Retention
+        store.remove = (key) =>
+          Effect.fail(new StorageError({ operation: "remove", key, category: "transient", detail: "busy" }))
+        yield* Effect.flip(retention.step(ledger))
+        delete store.remove
+        const [left] = yield* (yield* ErasureStore).open(ledger.customer, 10)
+        assert.isDefined(left)
+        assert.deepInclude(left, { state: "executing", targets: archived.length })
+        assert.deepInclude(Option.getOrThrow(yield* retention.step(ledger)), { id: left.id, state: "done" })
+        assert.isTrue(Option.isNone(yield* retention.step(ledger)))
       }))
 
     it.effect("of the retention run is finished by the next run, and nothing is left", () =>

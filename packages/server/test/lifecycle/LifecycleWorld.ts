@@ -11,10 +11,14 @@ import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
 import { jobIdOf } from "@rainlogs/core/domain/LogJob"
+import { Fsck } from "@rainlogs/core/ledger/Fsck"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
+import { Catalog } from "@rainlogs/core/recovery/Catalog"
+import { Rebuild } from "@rainlogs/core/recovery/Rebuild"
+import * as KmsLocal from "@rainlogs/core/secrets/KmsLocal"
 import { ObjectStore, type StorageError } from "@rainlogs/core/storage/ObjectStore"
 import * as ObjectStoreFileSystem from "@rainlogs/core/storage/ObjectStoreFileSystem"
 import { publicKey } from "@rainlogs/verify/Ed25519"
@@ -22,11 +26,12 @@ import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
 import type { NoteSigner } from "@rainlogs/verify/Note"
 import { makeVerifierKey, parseVerifierKey, printVerifierKey } from "@rainlogs/verify/VerifierKey"
 import { verifyArchive } from "@rainlogs/verify/VerifyArchive"
-import { Clock, Context, Effect, Layer, Option, Stream } from "effect"
+import { Clock, Context, Effect, Layer, Option, type Scope, Stream } from "effect"
 import { randomBytes, randomUUID } from "node:crypto"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as CustomerRecordsSql from "../../src/sql/CustomerRecordsSql.ts"
 import { adminToken } from "../api/MemoryPorts.ts"
 import { stores } from "../api/RealArchive.ts"
 import * as Server from "../api/TestServer.ts"
@@ -52,15 +57,6 @@ export class World extends Context.Service<World, {
   }
 }>()("test/LifecycleWorld") {}
 
-const worldLayer = (clock: JumpingClock.JumpingClock) =>
-  Layer.effect(
-    World,
-    Effect.acquireRelease(
-      Effect.sync(() => ({ directory: mkdtempSync(join(tmpdir(), "rainlogs-lifecycle-")), clock, store: {} })),
-      ({ directory }) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
-    )
-  )
-
 const faultyStore = Layer.effect(
   ObjectStore,
   Effect.gen(function*() {
@@ -79,7 +75,11 @@ const files = Layer.unwrap(Effect.map(World, ({ directory }) =>
     BundleFiles.layer(join(directory, "bundles")),
     SignerLocal.layer({ directory: join(directory, "signer") }),
     Sealer.layer({ spool: join(directory, "spool") })
-  )))
+  ))).pipe(
+    Layer.provideMerge(
+      Layer.unwrap(Effect.map(World, ({ directory }) => KmsLocal.layer({ file: join(directory, "master.key") })))
+    )
+  )
 
 const ports = Planner.layer().pipe(
   Layer.provideMerge(Lifecycle.layer),
@@ -88,15 +88,38 @@ const ports = Planner.layer().pipe(
   Layer.provideMerge(Layer.merge(stores, faultyStore))
 )
 
+/** A clock at a fixed moment that can be moved on. */
+export const makeClock = (): JumpingClock.JumpingClock => JumpingClock.make(Date.UTC(2026, 10, 20, 12))
+
+/** The files of a world, its clock, and a store that does what it is told, for as long as the scope. */
+export const makeWorld = (clock: JumpingClock.JumpingClock): Effect.Effect<World["Service"], never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => ({ directory: mkdtempSync(join(tmpdir(), "rainlogs-lifecycle-")), clock, store: {} })),
+    ({ directory }) => Effect.sync(() => rmSync(directory, { recursive: true, force: true }))
+  )
+
 /** All of it, and the API on a socket. */
 export const Live = Layer.unwrap(Effect.sync(() => {
-  const clock = JumpingClock.make(Date.UTC(2026, 10, 20, 12))
+  const clock = makeClock()
   return Server.layer.pipe(
     Layer.provideMerge(ports),
-    Layer.provideMerge(worldLayer(clock)),
+    Layer.provideMerge(Layer.effect(World, makeWorld(clock))),
     Layer.provideMerge(Layer.merge(TestDatabase.layer, Layer.succeed(Clock.Clock, clock)))
   )
 }))
+
+/** The same on the files of a world and an empty database, with what rebuilds it: as after the database was lost. */
+export const onEmptyDatabase = (world: World["Service"]) =>
+  Layer.unwrap(Effect.map(
+    Effect.promise(() => openDirectory(join(world.directory, "archive"))),
+    (reader) => Layer.mergeAll(Server.layer, Rebuild.layer(reader), Fsck.layer)
+  )).pipe(
+    Layer.provideMerge(Catalog.layer),
+    Layer.provideMerge(CustomerRecordsSql.layer),
+    Layer.provideMerge(ports),
+    Layer.provideMerge(Layer.succeed(World, world)),
+    Layer.provideMerge(Layer.merge(Layer.fresh(TestDatabase.layer), Layer.succeed(Clock.Clock, world.clock)))
+  )
 
 /** An approver with a fixed key. */
 export const approver = (name: string, seed: number): NoteSigner => {

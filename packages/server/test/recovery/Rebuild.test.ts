@@ -6,14 +6,15 @@ import { Publisher } from "@rainlogs/core/ledger/Publisher"
 import { Catalog } from "@rainlogs/core/recovery/Catalog"
 import { Rebuild } from "@rainlogs/core/recovery/Rebuild"
 import { checkpointKey } from "@rainlogs/verify/Layout"
-import { Effect, type Layer, Option, Stream } from "effect"
+import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
+import { Effect, Layer, Option, Stream } from "effect"
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { leaseOrDie, makeCustomer, makeOne, makeSource, plan, readTiles, start, windows } from "../sql/fixtures.ts"
 import { TestDatabase } from "../TestDatabase.ts"
 import { empty, fill, makeWorld, objectOf, onDatabase } from "./RebuildWorld.ts"
 
-const rebuild = Rebuild.use((service) => service.run(() => {}))
+const rebuild = Rebuild.use((service) => service.run({ unauthorised: "refuse", onEntries: () => {} }))
 
 /** Runs on a database that is lost afterwards. */
 const onLost = <A, E>(directory: string, effect: Effect.Effect<A, E, Services>) =>
@@ -23,17 +24,21 @@ type Services = Layer.Success<ReturnType<typeof onDatabase>>
 const messageOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "detail" in error ? String(error.detail) : String(error)
 
-const refusal = (directory: string, before: Effect.Effect<unknown, unknown, Services> = Effect.void) =>
+const refusal = (
+  directory: string,
+  before: Effect.Effect<unknown, unknown, Services> = Effect.void,
+  around: <A, E>(effect: Effect.Effect<A, E, Services>) => Effect.Effect<A, E, Services> = (effect) => effect
+) =>
   onLost(
     directory,
     Effect.andThen(
       before,
-      Effect.gen(function*() {
+      around(Effect.gen(function*() {
         const known = (yield* (yield* LedgerStore).ledgers).length
         const why = messageOf(yield* Effect.flip(rebuild))
         assert.strictEqual((yield* (yield* LedgerStore).ledgers).length, known, "a refused rebuild writes no customer")
         return why
-      })
+      }))
     )
   ).pipe(
     // What is missing may stop the start already.
@@ -300,6 +305,33 @@ describe("rebuild refuses", { timeout: 120_000 }, () => {
       // The customer that came before in the catalog may be restored by then; it is whole.
       const why = yield* onLost(directory, Effect.map(Effect.flip(rebuild), messageOf))
       assert.match(why, /the zone was made moments before the database was lost/)
+    }))
+
+  it.live("an archive that is changed between its verification and its reading", () =>
+    Effect.gen(function*() {
+      const { archive, directory } = yield* world
+      const real = yield* Effect.promise(() => openDirectory(archive))
+      const changed = (pattern: RegExp, change: (text: string) => string) => {
+        const reads = new Set<string>()
+        return Rebuild.layer({
+          ...real,
+          list: (prefix) => real.list(prefix),
+          read: async (key) => {
+            const bytes = await real.read(key)
+            const isFirst = !reads.has(key)
+            reads.add(key)
+            return bytes === null || !pattern.test(key) || isFirst
+              ? bytes
+              : Buffer.from(change(Buffer.from(bytes).toString("latin1")), "latin1")
+          }
+        })
+      }
+      const refusalOf = (layer: ReturnType<typeof changed>) =>
+        refusal(directory, Effect.void, (effect) => Effect.provide(effect, Layer.fresh(layer)))
+      const entries = changed(/tile\/entries\//, (text) => text.replace("records 2", "records 3"))
+      assert.match(yield* refusalOf(entries), /was changed while it was read/)
+      const gap = changed(/event\//, (text) => text.replace(/detected \d/, "detected 9"))
+      assert.match(yield* refusalOf(gap), /was changed while it was read/)
     }))
 
   it.live("an entry that was changed", () =>

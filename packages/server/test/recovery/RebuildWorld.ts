@@ -4,6 +4,7 @@
 import { type LeasedJob, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
 import type { LogObject } from "@rainlogs/core/domain/LogObject"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
+import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import { Catalog } from "@rainlogs/core/recovery/Catalog"
@@ -18,6 +19,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as CustomerRecordsSql from "../../src/sql/CustomerRecordsSql.ts"
 import * as CustomerStoreSql from "../../src/sql/CustomerStoreSql.ts"
+import * as ErasureStoreSql from "../../src/sql/ErasureStoreSql.ts"
+import * as HoldStoreSql from "../../src/sql/HoldStoreSql.ts"
 import * as LedgerStoreSql from "../../src/sql/LedgerStoreSql.ts"
 import * as WindowLedgerSql from "../../src/sql/WindowLedgerSql.ts"
 import { gapAt, leaseOrDie, makeOne, objectFor, plan, start, step, windows } from "../sql/fixtures.ts"
@@ -32,6 +35,8 @@ export const makeWorld = Effect.acquireRelease(
 const stores = Layer.mergeAll(
   CustomerRecordsSql.layer,
   CustomerStoreSql.layer,
+  ErasureStoreSql.layer,
+  HoldStoreSql.layer,
   LedgerStoreSql.layer,
   WindowLedgerSql.layer
 )
@@ -43,6 +48,7 @@ export const onDatabase = (directory: string, database: Layer.Layer<SqlClient.Sq
     (reader) =>
       Layer.mergeAll(LedgerEvents.layer, Publisher.layer, Rebuild.layer(reader).pipe(Layer.provideMerge(Catalog.layer)))
   )).pipe(
+    Layer.provideMerge(PolicyChanges.layer),
     Layer.provideMerge(Layer.mergeAll(
       ObjectStoreFileSystem.layer(join(directory, "archive")),
       SignerLocal.layer({ directory: join(directory, "signer") }),

@@ -36,6 +36,7 @@ describe("the schema", { timeout: 60_000 }, () => {
         "api_keys",
         "zones",
         "sources",
+        "catalog_changes",
         "log_jobs",
         "windows",
         "timelines",
@@ -175,7 +176,8 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "find_api_key",
                 "open_bundles",
                 "overdue_bundles",
-                "paused_customers"
+                "paused_customers",
+                "unsaved_records"
               ]
             )
             for (const { owner, path } of functions) {
