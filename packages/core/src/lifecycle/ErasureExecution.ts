@@ -1,6 +1,6 @@
 /**
- * The second half of an erasure: begin, remove, report. `executing` is durable before anything is removed, so that after
- * a crash it is known what must be finished; the report is chained only when the store has nothing left.
+ * The second half of an erasure: begin, remove, withdraw, report. `executing` is durable before anything is removed, so that after
+ * a crash it is known what must be finished; the report is chained only when the store and the bundles have nothing left.
  */
 import { parseNote } from "@rainlogs/verify/Note"
 import { parsePolicy } from "@rainlogs/verify/Policy"
@@ -55,7 +55,7 @@ const begin = Effect.fnUntraced(function*(rooms: ErasureRooms, ledger: LedgerOf,
 
 /** Erases what was announced and chains the report; see `Erasures.execute`. */
 export const execute = Effect.fn("Erasures.execute")(function*(rooms: ErasureRooms, ledger: LedgerOf, id: string) {
-  const { erasures, ledgers, objects, signer } = rooms
+  const { bundles, erasures, ledgers, objects, signer } = rooms
   const { customer, origin } = ledger
   yield* begin(rooms, ledger, id)
   const erasure = yield* find(rooms, ledger, id)
@@ -67,6 +67,15 @@ export const execute = Effect.fn("Erasures.execute")(function*(rooms: ErasureRoo
       Effect.flatMap(
         Clock.currentTimeMillis,
         (now) => erasures.failed(customer, id, `${error.key}: ${error.detail}`, now)
+      )
+    )
+  )
+  // After the objects are gone and not before: a bundle begun in between would hold them and stay.
+  yield* bundles.withdraw(customer, id).pipe(
+    Effect.tapError((error) =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => erasures.failed(customer, id, `bundles: ${error.detail}`, now)
       )
     )
   )

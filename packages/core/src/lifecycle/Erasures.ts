@@ -5,6 +5,7 @@
  */
 import { Context, Effect, Layer, type Option } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
+import { BundleWithdrawal } from "../bundle/BundleWithdrawal.ts"
 import type { ZoneId } from "../domain/Identifier.ts"
 import { type LedgerOf, LedgerStore } from "../ledger/LedgerStore.ts"
 import { PolicyChanges } from "../ledger/PolicyChanges.ts"
@@ -71,6 +72,7 @@ export interface ErasureRooms {
   readonly policies: PolicyChanges["Service"]
   readonly holds: HoldStore["Service"]
   readonly erasures: ErasureStore["Service"]
+  readonly bundles: BundleWithdrawal["Service"]
 }
 
 const make = Effect.gen(function*() {
@@ -80,7 +82,8 @@ const make = Effect.gen(function*() {
     signer: yield* Signer,
     policies: yield* PolicyChanges,
     holds: yield* HoldStore,
-    erasures: yield* ErasureStore
+    erasures: yield* ErasureStore,
+    bundles: yield* BundleWithdrawal
   }
   return Erasures.of({
     draft: (ledger, request, after, now) => ErasureAnnouncement.draft(rooms, ledger, request, after, now),
@@ -89,9 +92,9 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Requires the ledger, its policies, and the stores of holds and erasures. */
+/** Requires the ledger, its policies, the stores of holds and erasures, and what withdraws bundles. */
 export const layer: Layer.Layer<
   Erasures,
   never,
-  LedgerStore | ObjectStore | Signer | PolicyChanges | HoldStore | ErasureStore
+  LedgerStore | ObjectStore | Signer | PolicyChanges | HoldStore | ErasureStore | BundleWithdrawal
 > = Layer.effect(Erasures, make)
