@@ -9,6 +9,7 @@ import { BundleWithdrawal } from "@rainlogs/core/bundle/BundleWithdrawal"
 import { BundleWorker } from "@rainlogs/core/bundle/BundleWorker"
 import { Origin } from "@rainlogs/core/domain/Customer"
 import { CustomerId } from "@rainlogs/core/domain/Identifier"
+import type { ErasureMethod } from "@rainlogs/core/lifecycle/Erasure"
 import * as ErasuresModule from "@rainlogs/core/lifecycle/Erasures"
 import { Erasures } from "@rainlogs/core/lifecycle/Erasures"
 import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
@@ -52,12 +53,12 @@ const ready = Effect.fnUntraced(function*(customer: Customer, first: number, las
 })
 
 /** Announces the erasure of one window; its id. */
-const announced = Effect.fnUntraced(function*(customer: Customer, index: number) {
+const announced = Effect.fnUntraced(function*(customer: Customer, index: number, method: ErasureMethod = "delete") {
   const { from, to } = windowOf(customer, index)
   const erasures = yield* Erasures
   const { clock } = yield* World
   const now = clock.currentTimeMillisUnsafe()
-  const request = { zone: null, from, to, reason: "gdpr-art17", method: "delete", basis: "case 12" } as const
+  const request = { zone: null, from, to, reason: "gdpr-art17", method, basis: "case 12" } as const
   const draft = Option.getOrThrow(yield* erasures.draft(ledgerOf(customer), request, null, now))
   yield* erasures.announce(ledgerOf(customer), printNote(signNote(draft.document, [dpo, ceo])), now)
   return draft.id
@@ -100,6 +101,7 @@ describe("an erasure", { timeout: 120_000 }, () => {
       Effect.gen(function*() {
         const customer = yield* customerWith(3, [dpo, ceo])
         yield* execute(customer, yield* announced(customer, 1))
+        yield* execute(customer, yield* announced(customer, 2, "crypto-erase"))
         yield* verdict(customer)
         const { body } = yield* download(customer.apiKey, yield* ready(customer, 0, 2))
         const source = {
@@ -112,7 +114,10 @@ describe("an erasure", { timeout: 120_000 }, () => {
         assert.strictEqual(report.verdict.erasures, "PASS", JSON.stringify(report.findings))
         assert.include(body.toString("latin1"), windowOf(customer, 0).key)
         assert.notInclude(body.toString("latin1"), `archive/${windowOf(customer, 1).key}`)
+        assert.include(body.toString("latin1"), `archive/${windowOf(customer, 2).key}`)
+        assert.include(body.toString("latin1"), `disclosed/${windowOf(customer, 0).job}.key`)
         assert.notInclude(body.toString("latin1"), `disclosed/${windowOf(customer, 1).job}.key`)
+        assert.notInclude(body.toString("latin1"), `disclosed/${windowOf(customer, 2).job}.key`)
       }))
 
     it.effect("makes a bundle that is being made begin again", () =>
