@@ -37,7 +37,7 @@ const orNull = <S extends Schema.Top>(schema: S, description: string) => Schema.
 
 const Count = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 
-/** A bundle. `file` is there once it is ready, also after its file has expired. */
+/** A bundle. `file` is there once it is ready, also after its file was removed. */
 export const BundleResource = Schema.Struct({
   id: BundleId,
   zone: ZoneId,
@@ -46,7 +46,8 @@ export const BundleResource = Schema.Struct({
   disclose: Schema.Boolean,
   reveals: Schema.String.annotate({ description: "What the file tells whoever has it." }),
   state: BundleState.annotate({
-    description: "`requested` → `running` → `ready` → `expired`; or `failed`, see `error`."
+    description:
+      "`requested` → `running` → `ready` → `expired`; or `failed`, see `error`; or `withdrawn`, see `withdrawnBy`."
   }),
   attempts: Count,
   progress: Schema.Struct({
@@ -70,6 +71,7 @@ export const BundleResource = Schema.Struct({
     }),
     "Why the last attempt failed; it is tried again unless the state is `failed`."
   ),
+  withdrawnBy: orNull(Schema.String, "The erasure of a window in the file, for which it was removed."),
   createdAt: Instant,
   updatedAt: Instant,
   expiresAt: orNull(Instant, "When the file is removed.")

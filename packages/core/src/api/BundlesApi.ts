@@ -13,6 +13,7 @@ import {
   BundleNotFound,
   BundleNotReady,
   BundleUnreadable,
+  BundleWithdrawn,
   DatabaseUnavailable,
   IdempotencyKeyReused,
   StorageUnavailable,
@@ -74,7 +75,7 @@ export class BundlesApi extends HttpApiGroup.make("bundles")
       error: DatabaseUnavailable
     }).annotateMerge(OpenApi.annotations({
       summary: "List the bundles",
-      description: "Bundles of the customer, newest first. Failed and expired ones are listed for 30 days."
+      description: "Bundles of the customer, newest first. Failed, expired and withdrawn ones are listed for 30 days."
     })),
     HttpApiEndpoint.get("get", "/:id", {
       params: bundleParameter,
@@ -93,6 +94,7 @@ export class BundlesApi extends HttpApiGroup.make("bundles")
         BundleNotFound,
         BundleNotReady,
         BundleExpired,
+        BundleWithdrawn,
         BundleUnreadable,
         DatabaseUnavailable,
         StorageUnavailable

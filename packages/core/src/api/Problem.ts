@@ -175,6 +175,13 @@ export class BundleExpired extends HttpApiError.Problem<BundleExpired>()("Bundle
   title: "The bundle has expired"
 }, explained) {}
 
+/** 410: the bundle's file was removed because a window in it was erased. */
+export class BundleWithdrawn extends HttpApiError.Problem<BundleWithdrawn>()("BundleWithdrawn", {
+  type: typeOf("bundle-withdrawn"),
+  status: 410,
+  title: "The bundle was withdrawn"
+}, { ...explained, erasure: Schema.String }) {}
+
 /** 422: the idempotency key was used for another request. */
 export class IdempotencyKeyReused extends HttpApiError.Problem<IdempotencyKeyReused>()("IdempotencyKeyReused", {
   type: typeOf("idempotency-key-reused"),

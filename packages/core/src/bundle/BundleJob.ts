@@ -16,12 +16,12 @@ export const BundleId = Schema.String.pipe(
 )
 export type BundleId = typeof BundleId.Type
 
-/** The states of a bundle. `requested` and `running` are open; `failed` and `expired` are final. */
-export const BundleState = Schema.Literals(["requested", "running", "ready", "failed", "expired"])
+/** The states of a bundle. `requested` and `running` are open; `failed`, `expired` and `withdrawn` are final. */
+export const BundleState = Schema.Literals(["requested", "running", "ready", "failed", "expired", "withdrawn"])
 export type BundleState = typeof BundleState.Type
 
 /** What can happen to a bundle. */
-export type BundleEvent = "lease" | "finish" | "retry" | "fail" | "expire"
+export type BundleEvent = "lease" | "finish" | "retry" | "fail" | "expire" | "withdraw"
 
 /**
  * State × event → state. A missing cell is a transition that must not happen. `lease` on `running` is a take-over after
@@ -30,9 +30,10 @@ export type BundleEvent = "lease" | "finish" | "retry" | "fail" | "expire"
 export const transitions: { readonly [S in BundleState]: { readonly [E in BundleEvent]?: BundleState } } = {
   requested: { lease: "running" },
   running: { lease: "running", finish: "ready", retry: "requested", fail: "failed" },
-  ready: { expire: "expired" },
+  ready: { expire: "expired", withdraw: "withdrawn" },
   failed: {},
-  expired: {}
+  expired: {},
+  withdrawn: {}
 }
 
 /** The finished file: size and SHA-256, and what it holds. */
@@ -63,6 +64,8 @@ export const BundleJob = Schema.Struct({
   file: Schema.NullOr(BundleFile),
   /** Why the last attempt failed; `code` is one of `BundleFailureCode`. */
   error: Schema.NullOr(Schema.Struct({ code: Schema.String, detail: Schema.String })),
+  /** The erasure of a window in the file, for which it was removed. */
+  withdrawnBy: Schema.NullOr(Schema.String),
   createdAt: Timestamp,
   updatedAt: Timestamp,
   expiresAt: Schema.NullOr(Timestamp)

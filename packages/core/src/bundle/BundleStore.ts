@@ -100,7 +100,7 @@ export class BundleStore extends Context.Service<BundleStore, {
     reason: { readonly code: string; readonly detail: string },
     now: number
   ) => Effect.Effect<void, LeaseLost | DatabaseError>
-  /** Ready bundles whose time is over, and failed or expired ones that were last changed before `endedBefore`. */
+  /** Ready bundles whose time is over, and failed, expired or withdrawn ones that were last changed before `endedBefore`. */
   readonly overdue: (
     now: number,
     endedBefore: number,
@@ -108,6 +108,11 @@ export class BundleStore extends Context.Service<BundleStore, {
   ) => Effect.Effect<ReadonlyArray<BundleOf & { readonly state: BundleState }>, DatabaseError>
   /** Marks a ready bundle whose time is over as expired; answers whether it did. */
   readonly expire: (of: BundleOf, now: number) => Effect.Effect<boolean, DatabaseError>
+  /**
+   * Withdraws the customer's ready bundles whose zone and range overlap a window that the erasure names, and gives back
+   * those that are being made, whose attempt then has lost its lease. Answers how many it changed.
+   */
+  readonly withdraw: (customer: CustomerId, erasure: string, now: number) => Effect.Effect<number, DatabaseError>
   /** For metrics. */
   readonly open: Effect.Effect<OpenBundles, DatabaseError>
 }>()("@rainlogs/core/BundleStore") {}

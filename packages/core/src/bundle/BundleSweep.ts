@@ -4,12 +4,13 @@
  */
 import { Clock, Effect, Option } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
+import type { CustomerId } from "../domain/Identifier.ts"
 import type { StorageError } from "../storage/ObjectStore.ts"
 import { BundleFiles, type StoredBundle } from "./BundleFiles.ts"
 import type { BundleJob } from "./BundleJob.ts"
 import { type BundleOf, BundleStore } from "./BundleStore.ts"
 
-/** How long the record of a failed or expired bundle is kept, ms: 30 days. */
+/** How long the record of a failed, expired or withdrawn bundle is kept, ms: 30 days. */
 export const recordRetentionMs = 30 * 86_400_000
 
 /** Ended bundles tidied up in one round. */
@@ -40,6 +41,12 @@ export const sweepBundle = Effect.fn("sweepBundle")(function*(of: BundleOf) {
   yield* removeUnwanted(of, found.filter(({ id }) => id === of.id))
 })
 
+/** Removes every file of one customer that no record needs. */
+export const sweepCustomer = Effect.fn("sweepCustomer")(function*(customer: CustomerId) {
+  const byBundle = Map.groupBy(yield* (yield* BundleFiles).files(customer), ({ id }) => id)
+  for (const [id, found] of byBundle) yield* removeUnwanted({ customer, id }, found)
+})
+
 /** Ends the bundles whose time is over, and forgets those that ended long ago. */
 export const sweepOverdue: Effect.Effect<void, DatabaseError | StorageError, BundleStore | BundleFiles> = Effect.gen(
   function*() {
@@ -59,9 +66,6 @@ export const sweepOverdue: Effect.Effect<void, DatabaseError | StorageError, Bun
 export const sweepOrphans: Effect.Effect<void, DatabaseError | StorageError, BundleStore | BundleFiles> = Effect.gen(
   function*() {
     const files = yield* BundleFiles
-    for (const customer of yield* files.customers) {
-      const byBundle = Map.groupBy(yield* files.files(customer), ({ id }) => id)
-      for (const [id, found] of byBundle) yield* removeUnwanted({ customer, id }, found)
-    }
+    for (const customer of yield* files.customers) yield* sweepCustomer(customer)
   }
 )

@@ -1,6 +1,6 @@
 /**
- * The second half of an erasure: begin, remove, report. `executing` is durable before anything is removed, so that after
- * a crash it is known what must be finished; the report is chained only when the store has nothing left.
+ * The second half of an erasure: begin, remove, withdraw, report. `executing` is durable before anything is removed, so that after
+ * a crash it is known what must be finished; the report is chained only when the store and the bundles have nothing left.
  */
 import { parseTombstone, printTombstone } from "@rainlogs/verify/Tombstone"
 import { Clock, Effect, Option } from "effect"
@@ -17,7 +17,7 @@ const whyNot = (error: { readonly message: string } | { readonly key: string; re
 
 /** Erases what was announced and chains the report; see `Erasures.execute`. */
 export const execute = Effect.fn("Erasures.execute")(function*(rooms: ErasureRooms, ledger: LedgerOf, id: string) {
-  const { erasures, ledgers, objects, publisher, signer } = rooms
+  const { bundles, erasures, ledgers, objects, publisher, signer } = rooms
   const { customer, origin } = ledger
   yield* begin(rooms, ledger, id)
   const erasure = yield* find(rooms, ledger, id)
@@ -30,6 +30,15 @@ export const execute = Effect.fn("Erasures.execute")(function*(rooms: ErasureRoo
       Effect.flatMap(
         Clock.currentTimeMillis,
         (now) => erasures.failed(customer, id, whyNot(error), now)
+      )
+    )
+  )
+  // After the objects are gone and not before: a bundle begun in between would hold them and stay.
+  yield* bundles.withdraw(customer, id).pipe(
+    Effect.tapError((error) =>
+      Effect.flatMap(
+        Clock.currentTimeMillis,
+        (now) => erasures.failed(customer, id, `bundles: ${error.detail}`, now)
       )
     )
   )

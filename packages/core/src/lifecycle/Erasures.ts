@@ -5,6 +5,7 @@
  */
 import { Context, Effect, Layer, type Option } from "effect"
 import type { DatabaseError } from "../archive/WindowLedger.ts"
+import { BundleWithdrawal } from "../bundle/BundleWithdrawal.ts"
 import type { ZoneId } from "../domain/Identifier.ts"
 import { type LedgerOf, LedgerStore } from "../ledger/LedgerStore.ts"
 import { PolicyChanges } from "../ledger/PolicyChanges.ts"
@@ -73,6 +74,7 @@ export interface ErasureRooms {
   readonly holds: HoldStore["Service"]
   readonly erasures: ErasureStore["Service"]
   readonly publisher: Publisher["Service"]
+  readonly bundles: BundleWithdrawal["Service"]
 }
 
 const make = Effect.gen(function*() {
@@ -83,7 +85,8 @@ const make = Effect.gen(function*() {
     policies: yield* PolicyChanges,
     holds: yield* HoldStore,
     erasures: yield* ErasureStore,
-    publisher: yield* Publisher
+    publisher: yield* Publisher,
+    bundles: yield* BundleWithdrawal
   }
   return Erasures.of({
     draft: (ledger, request, after, now) => ErasureAnnouncement.draft(rooms, ledger, request, after, now),
@@ -92,9 +95,16 @@ const make = Effect.gen(function*() {
   })
 })
 
-/** Requires the ledger, its publisher and policies, and the stores of holds and erasures. */
+/** Requires the ledger, its publisher and policies, the stores of holds and erasures, and what withdraws bundles. */
 export const layer: Layer.Layer<
   Erasures,
   never,
-  LedgerStore | ObjectStore | Signer | PolicyChanges | HoldStore | ErasureStore | Publisher
+  | LedgerStore
+  | ObjectStore
+  | Signer
+  | PolicyChanges
+  | HoldStore
+  | ErasureStore
+  | Publisher
+  | BundleWithdrawal
 > = Layer.effect(Erasures, make)

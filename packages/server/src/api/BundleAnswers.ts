@@ -8,6 +8,7 @@ import {
   BundleNotFound,
   BundleNotReady,
   BundleUnreadable,
+  BundleWithdrawn,
   IdempotencyKeyReused,
   StorageUnavailable
 } from "@rainlogs/core/api/Problem"
@@ -47,6 +48,7 @@ export const bundleResource = (job: BundleJob): BundleResource => ({
   error: job.error === null
     ? null
     : { ...job.error, remedy: remedies[isCode(job.error.code) ? job.error.code : "fault"] },
+  withdrawnBy: job.withdrawnBy,
   createdAt: time(job.createdAt),
   updatedAt: time(job.updatedAt),
   expiresAt: job.expiresAt === null ? null : time(job.expiresAt)
@@ -71,6 +73,16 @@ export const expired: Effect.Effect<never, BundleExpired> = Effect.suspend(() =>
     })
   )
 )
+
+/** A bundle whose file was removed because a window in it was erased. */
+export const withdrawn = (erasure: string): Effect.Effect<never, BundleWithdrawn> =>
+  Effect.fail(
+    new BundleWithdrawn({
+      erasure,
+      detail: "A window in the bundle was erased, so the bundle's file was removed.",
+      remedy: "POST /api/v1/bundles with the same range makes it again, without the erased window's object."
+    })
+  )
 
 /** A bundle without a file. */
 export const notReady = ({ error, state }: BundleJob): Effect.Effect<never, BundleNotReady> =>

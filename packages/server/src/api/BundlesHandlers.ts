@@ -20,7 +20,8 @@ import {
   notReady,
   onBundleUnreadable,
   onIdempotencyConflict,
-  onTooManyBundles
+  onTooManyBundles,
+  withdrawn
 } from "./BundleAnswers.ts"
 import * as ByteRanges from "./ByteRanges.ts"
 import { onDatabaseError, ownZone } from "./Failures.ts"
@@ -93,6 +94,7 @@ export const layer = HttpApiBuilder.group(
       content: Effect.fn("BundlesHandlers.content")(function*({ params, request }) {
         const job = yield* find(params.id)
         if (job.state === "expired") return yield* expired
+        if (job.withdrawnBy !== null) return yield* withdrawn(job.withdrawnBy)
         if (job.state !== "ready" || job.file === null) return yield* notReady(job)
         const { bytes, sha256 } = job.file
         const { read } = yield* Effect.catch(files.open(job), onBundleUnreadable(job.id))

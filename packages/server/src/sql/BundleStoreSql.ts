@@ -16,7 +16,7 @@ import { decodeRows, SafeInteger } from "./Row.ts"
 const columns = `b.id, b.customer_id AS customer, c.origin, b.zone_id AS zone, b.from_ms AS "from", b.to_ms AS "to",
   b.disclose, b.state, b.attempts, b.fence, b.progress_entries AS entries, b.progress_bytes AS written,
   b.file_bytes AS bytes, encode(b.file_sha256, 'hex') AS sha256, b.file_objects AS objects,
-  b.file_ledger_size AS "ledgerSize", b.error_code AS code, b.error_detail AS detail, b.created_ms AS "createdAt",
+  b.file_ledger_size AS "ledgerSize", b.error_code AS code, b.error_detail AS detail, b.withdrawn_by AS "withdrawnBy", b.created_ms AS "createdAt",
   b.updated_ms AS "updatedAt", b.expires_ms AS "expiresAt"`
 
 const BundleRow = Schema.Struct({
@@ -38,6 +38,7 @@ const BundleRow = Schema.Struct({
   ledgerSize: Schema.NullOr(SafeInteger),
   code: Schema.NullOr(Schema.String),
   detail: Schema.NullOr(Schema.String),
+  withdrawnBy: Schema.NullOr(Schema.String),
   createdAt: SafeInteger,
   updatedAt: SafeInteger,
   expiresAt: Schema.NullOr(SafeInteger)
@@ -61,6 +62,7 @@ const jobOf = (row: typeof BundleRow.Type): BundleJob => ({
   progress: { entries: row.entries, bytes: row.written },
   file: fileOf(row),
   error: row.code === null || row.detail === null ? null : { code: row.code, detail: row.detail },
+  withdrawnBy: row.withdrawnBy,
   createdAt: row.createdAt,
   updatedAt: row.updatedAt,
   expiresAt: row.expiresAt
@@ -234,6 +236,23 @@ const make = Effect.gen(function*() {
       inCustomer(sql, "BundleStore.expire", customer)
     )
 
+  // One statement: a bundle that becomes ready meanwhile is withdrawn, for PostgreSQL reads the row again under its lock.
+  const withdraw: BundleStore["Service"]["withdraw"] = (customer, erasure, now) =>
+    sql`
+      UPDATE bundle_jobs b SET
+        state = CASE b.state WHEN 'ready' THEN 'withdrawn' ELSE 'requested' END,
+        withdrawn_by = CASE b.state WHEN 'ready' THEN ${erasure}::uuid END,
+        attempts = b.attempts - (b.state = 'running')::integer,
+        lease_owner = NULL, lease_until_ms = NULL, updated_ms = ${now}::bigint
+      WHERE b.customer_id = ${customer} AND b.state IN ('running', 'ready') AND EXISTS (
+        SELECT FROM log_jobs j
+        WHERE j.customer_id = b.customer_id AND j.erasure_id = ${erasure}::uuid AND j.zone_id = b.zone_id
+          AND j.from_ms < b.to_ms AND b.from_ms < j.to_ms)
+      RETURNING b.id`.pipe(
+      Effect.map((changed) => changed.length),
+      inCustomer(sql, "BundleStore.withdraw", customer)
+    )
+
   const open = decodeRows(OpenRow)(sql`SELECT requested, running, oldest_ms AS oldest FROM open_bundles()`).pipe(
     Effect.map(([row]) => row ?? { requested: 0, running: 0, oldest: null }),
     failAs("BundleStore.open")
@@ -252,6 +271,7 @@ const make = Effect.gen(function*() {
     fail,
     overdue,
     expire,
+    withdraw,
     open
   })
 })

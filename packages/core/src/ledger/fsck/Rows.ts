@@ -1,12 +1,13 @@
 /**
  * Goes through the rows of one ledger in SQL and compares them with the store and the signer.
  */
-import { type Entry, parseEntry } from "@rainlogs/verify/Entry"
+import { type Entry, type ObjectEntry, parseEntry } from "@rainlogs/verify/Entry"
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
 import { parseNote } from "@rainlogs/verify/Note"
 import { parseTombstone } from "@rainlogs/verify/Tombstone"
 import { Effect, Option, Stream } from "effect"
 import { createHash } from "node:crypto"
+import { keyRecordKey } from "../../secrets/KeyRecord.ts"
 import { GrowingTree } from "../GrowingTree.ts"
 import type { makeKeyChains } from "../KeyChain.ts"
 import type { LedgerOf, LedgerStore } from "../LedgerStore.ts"
@@ -50,7 +51,7 @@ export const checkLedger = Effect.fn("Fsck.ledger")(function*(
   }
   const tree = new GrowingTree(0, [], [])
   const check = new RowCheck(origin, 0)
-  const [absent, unkeyed, erased] = [new Map<string, string>(), new Map<string, string>(), new Set<string>()]
+  const [absent, unkeyed, erased] = [new Map<string, string>(), new Map<string, string>(), new Map<string, string>()]
   let broken = false
 
   const addEntry = Effect.fnUntraced(function*(entry: Entry) {
@@ -64,10 +65,10 @@ export const checkLedger = Effect.fn("Fsck.ledger")(function*(
         return damage("DOCUMENT_DIFFERS", `the document of control entry ${entry.seq} does not hash to its name`, key)
       }
       if (entry.kind !== "tombstone") return
-      const { done, targets } = parseTombstone(parseNote(bytes.value).text)
+      const { done, method, targets } = parseTombstone(parseNote(bytes.value).text)
       if (done === null) return
       if (done.evidence !== null) referred.documents.add(fingerprint(done.evidence))
-      for (const { hash } of targets) erased.add(hash)
+      for (const { hash } of targets) erased.set(hash, method)
       return
     }
     if (entry.params !== null) referred.documents.add(fingerprint(entry.params))
@@ -112,6 +113,25 @@ export const checkLedger = Effect.fn("Fsck.ledger")(function*(
   if (size > signed.size && !broken) {
     const detail = `${size - signed.size} entries are not published yet; the next publication does`
     findings.add({ origin, code: "UNPUBLISHED", severity: "leftover", key: null, detail })
+  }
+  // What an erasure reported as gone may have come back from a backup; the tombstones come after what they name.
+  const remains = (entry: ObjectEntry) => {
+    const method = erased.get(entry.hash)
+    if (method === undefined) return
+    const back = (key: string) =>
+      damage("ERASURE_NOT_EXECUTED", "a tombstone says that it was erased, and it is stored", key)
+    if (method === "delete" && entry.key !== null && !absent.has(entry.hash)) back(entry.key)
+    if (entry.dek !== null && !unkeyed.has(entry.hash)) back(keyRecordKey(entry.dek))
+  }
+  if (erased.size > 0) {
+    yield* ledgers.rows(ledger, 0, size).pipe(
+      Stream.mapEffect((row) => Effect.option(Effect.try(() => parseEntry(row.entry)))),
+      Stream.runForEach((entry) =>
+        Effect.sync(() => {
+          if (Option.isSome(entry) && entry.value.kind === "object") remains(entry.value)
+        })
+      )
+    )
   }
   for (const [hash, key] of absent) {
     if (!erased.has(hash)) {
