@@ -20,6 +20,7 @@ import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleW
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
+import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
@@ -27,6 +28,10 @@ import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
+import { BatchSpool } from "@rainlogs/core/receiver/BatchSpool"
+import { Senders } from "@rainlogs/core/receiver/Senders"
+import * as SpooledCollection from "@rainlogs/core/receiver/SpooledCollection"
+import * as SpoolLoop from "@rainlogs/core/receiver/SpoolLoop"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import * as CatalogedCustomers from "@rainlogs/core/recovery/CatalogedCustomers"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
@@ -46,6 +51,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as PushSourcesSql from "@rainlogs/server/sql/PushSourcesSql"
 import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Config, Context, Effect, Layer, Option } from "effect"
@@ -77,6 +83,8 @@ export interface ApplianceOptions extends PipelineOptions {
   readonly concurrency?: number
   /** Windows end at least this long before now, ms; from the configuration when left out. */
   readonly settleMs?: number
+  /** The same for what is pushed, ms. */
+  readonly receiverSettleMs?: number
   /** Where Cloudflare's API is; from the configuration when left out. */
   readonly cloudflareBaseUrl?: string
   /** Time between two looks at what must be anchored, ms. */
@@ -124,6 +132,7 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     ErasureStoreSql.layer,
     HoldStoreSql.layer,
     LedgerStoreSql.layer,
+    PushSourcesSql.layer,
     QuotaStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
@@ -144,6 +153,20 @@ export const foundations = stores.pipe(Layer.provideMerge(database))
 /** What a lost database is rebuilt with: {@link foundations}, the policies of the ledgers and the catalog. */
 export const recovery = Layer.merge(PolicyChanges.layer, Catalog.Catalog.layer).pipe(Layer.provideMerge(foundations))
 
+/** The spool of pushed batches and who may send them. */
+const receiver = Layer.unwrap(
+  Effect.map(
+    DataDirectory,
+    ({ receiver: directory }) => Senders.layer({ directory }).pipe(Layer.provideMerge(BatchSpool.layer({ directory })))
+  )
+)
+
+/** The sources that are pushed to. */
+const pushed = ["cloudflare/logpush/http_requests", "cloudflare/logpush/firewall_events"] as const
+
+const pushedStrategies = (settleMs?: number) =>
+  pushed.map((name) => Layer.effect(CollectionStrategy, SpooledCollection.make(name, settleMs)))
+
 const cloudflare = (options: ApplianceOptions) =>
   Layer.unwrap(Effect.gen(function*() {
     const configured = yield* cloudflareOptions
@@ -153,10 +176,11 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    return CollectionStrategies.layer([strategy]).pipe(
-      Layer.provide(client),
-      Layer.provide(CloudflareHttpClient.layer)
-    )
+    const pulled = strategy.pipe(Layer.provide(client), Layer.provide(CloudflareHttpClient.layer))
+    const all: ReadonlyArray<
+      Layer.Layer<CollectionStrategy, Config.ConfigError, Layer.Services<typeof pulled> | BatchSpool | Senders>
+    > = [pulled, ...pushedStrategies(options.receiverSettleMs)]
+    return CollectionStrategies.layer(all)
   }))
 
 const recordsRoot = Config.Literals(["on", "off"], "RAINLOGS_RECORDS_ROOT").pipe(Config.withDefault("on" as const))
@@ -191,6 +215,7 @@ export const pipeline = <E, R>(
         JobQueue.layerMemory
       )),
       Layer.provideMerge(strategies),
+      Layer.provideMerge(receiver),
       Layer.provideMerge(stores),
       Layer.provideMerge(database)
     )
@@ -249,6 +274,7 @@ export const layer = (options: ApplianceOptions) =>
     Layer.provideMerge(erasureLoop),
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),
+    Layer.provideMerge(SpoolLoop.layer()),
     Layer.provideMerge(CatalogedCustomers.layer),
     Layer.provideMerge(Catalog.saveLoop),
     Layer.provideMerge(Catalog.Catalog.layer),

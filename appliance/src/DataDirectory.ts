@@ -28,6 +28,8 @@ export class DataDirectory extends Context.Service<DataDirectory, {
   readonly signer: string
   /** The master key. */
   readonly secrets: string
+  /** Batches that were pushed and are not committed yet: a part of the archive that is nowhere else. */
+  readonly receiver: string
   /** Finished evidence bundles, and those being made; each can be made again. */
   readonly bundles: string
 }>()("@rainlogs/appliance/DataDirectory") {
@@ -45,6 +47,7 @@ const make = Effect.fnUntraced(function*(path: string) {
     spool: join(root, "spool"),
     signer: join(root, "signer"),
     secrets: join(root, "secrets"),
+    receiver: join(root, "receiver"),
     bundles: join(root, "bundles")
   }
   yield* Effect.try({

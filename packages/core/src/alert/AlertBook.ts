@@ -4,7 +4,7 @@
  * whatever restarts in between.
  */
 import { Schema } from "effect"
-import { uuidFromText } from "../domain/LogJob.ts"
+import { uuidFromText } from "../domain/Identifier.ts"
 import { type AlertKind, Condition, keyOf, Notice, type NoticePhase } from "./Alert.ts"
 
 const Open = Schema.Struct({

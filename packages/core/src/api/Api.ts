@@ -7,6 +7,7 @@ import { CoverageApi } from "./CoverageApi.ts"
 import { CustomersApi } from "./CustomersApi.ts"
 import { ErasuresApi } from "./ErasuresApi.ts"
 import { HoldsApi } from "./HoldsApi.ts"
+import { LogpushApi } from "./LogpushApi.ts"
 import { LogsApi } from "./LogsApi.ts"
 import { PolicyApi } from "./PolicyApi.ts"
 import { CustomerQuotasApi, QuotaApi } from "./QuotaApi.ts"
@@ -20,6 +21,7 @@ export class Api extends HttpApi.make("rainlogs")
   .add(CustomersApi)
   .add(ZonesApi)
   .add(CoverageApi)
+  .add(LogpushApi)
   .add(LogsApi)
   .add(HoldsApi)
   .add(ErasuresApi)

@@ -87,6 +87,8 @@ const make = Effect.fnUntraced(function*(planning: PlanningOptions, mostQueued: 
    * `waits`: the end of the timeline is forgotten too, but must not be declared yet.
    */
   const expiredRanges = Effect.fnUntraced(function*(timeline: Timeline, limits: CollectionLimits, now: number) {
+    // A source that waits for us forgets nothing.
+    if (!Number.isFinite(limits.horizonMs)) return { ranges: [], waits: false }
     const before = givenUpBefore(now, limits, planning)
     const oldest = oldestCollectable(now, limits, planning)
     const ends = timeline.plannedTo < before

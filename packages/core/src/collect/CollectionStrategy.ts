@@ -31,7 +31,7 @@ export interface CollectionLimits {
   readonly source: SourceName
   /** Windows end at least this long before now. */
   readonly settleMs: number
-  /** Windows start at most this long before now. */
+  /** Windows start at most this long before now; Infinity where the source waits for us. */
   readonly horizonMs: number
   /** The longest window one request may ask for. */
   readonly longestWindowMs: number

@@ -1,6 +1,7 @@
 /**
  * Branded identifiers of the domain. All are lower-case UUID text, the form the ledger binds.
  */
+import { sha256 } from "@rainlogs/verify/Hash"
 import { Schema } from "effect"
 
 const Uuid = Schema.String.pipe(
@@ -41,3 +42,12 @@ export type Sha256Hex = typeof Sha256Hex.Type
 
 /** Unix time in milliseconds: a safe, non-negative integer. */
 export const Timestamp = Schema.Int.pipe(Schema.check(Schema.isGreaterThanOrEqualTo(0)))
+
+/** UUIDv8 (RFC 9562 §5.8) whose free bits are the first of SHA-256 over `text`. */
+export const uuidFromText = (text: string): string => {
+  const bytes = sha256(new TextEncoder().encode(text)).slice(0, 16)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}

@@ -1,10 +1,9 @@
 /**
  * A log job: the work of archiving one window. Its states are a table; the database accepts no other transition.
  */
-import { sha256 } from "@rainlogs/verify/Hash"
 import { Schema } from "effect"
 import type { Origin } from "./Customer.ts"
-import { CustomerId, JobId, SourceId, Timestamp, ZoneId } from "./Identifier.ts"
+import { CustomerId, JobId, SourceId, Timestamp, uuidFromText, ZoneId } from "./Identifier.ts"
 import { SourceName } from "./Source.ts"
 import { Window } from "./Window.ts"
 
@@ -50,15 +49,6 @@ export const LogJob = Schema.Struct({
   updatedAt: Timestamp
 })
 export type LogJob = typeof LogJob.Type
-
-/** UUIDv8 (RFC 9562 §5.8) whose free bits are the first of SHA-256 over `text`. */
-export const uuidFromText = (text: string): string => {
-  const bytes = sha256(new TextEncoder().encode(text)).slice(0, 16)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x80
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
-}
 
 /** The id of a window's job: derived from origin, chain, source and window, so every attempt is the same job. */
 export const jobIdOf = (origin: Origin, chain: ZoneId, source: SourceName, window: Window): JobId =>

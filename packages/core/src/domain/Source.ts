@@ -4,7 +4,7 @@
  */
 import { Schema } from "effect"
 import { Origin } from "./Customer.ts"
-import { CustomerId, SourceId, Timestamp, ZoneId } from "./Identifier.ts"
+import { CustomerId, SourceId, Timestamp, uuidFromText, ZoneId } from "./Identifier.ts"
 
 /** The name of a source as the ledger writes it: `<provider>/<way>/<dataset>`. */
 export const SourceName = Schema.Literals([
@@ -36,6 +36,10 @@ export const SourceStatus = Schema.Union([
   })
 ])
 export type SourceStatus = typeof SourceStatus.Type
+
+/** The id of a zone's source: derived from both, so a rebuilt database has the same. */
+export const sourceIdOf = (zone: ZoneId, name: SourceName): SourceId =>
+  SourceId.make(uuidFromText(`rainlogs-source/v1\n${zone}\n${name}\n`))
 
 /** A source that is collected. */
 export const active: SourceStatus = { state: "active" }

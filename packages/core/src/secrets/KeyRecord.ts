@@ -10,7 +10,7 @@ import { codecs, fidelities } from "@rainlogs/verify/Entry"
 import * as Field from "@rainlogs/verify/Field"
 import { joinLines, Lines } from "@rainlogs/verify/Lines"
 import { MalformedError } from "@rainlogs/verify/Malformed"
-import { uuidFromText } from "../domain/LogJob.ts"
+import { uuidFromText } from "../domain/Identifier.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 
 const format = "rainlogs-key/v1"

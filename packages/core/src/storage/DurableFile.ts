@@ -69,3 +69,18 @@ export const readIfPresent = async (path: string): Promise<Uint8Array | null> =>
     throw error
   }
 }
+
+/** Whether a file call failed because there is no such file. */
+export const isAbsent = (cause: unknown): boolean => isErrno(cause, "ENOENT")
+
+/** Appends to the file, mode 0600 if it is new; durable when the promise resolves. */
+export const appendDurably = async (path: string, bytes: Uint8Array): Promise<void> => {
+  const handle = await fs.open(path, "a", 0o600)
+  try {
+    await handle.appendFile(bytes)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  await syncDirectory(dirname(path))
+}

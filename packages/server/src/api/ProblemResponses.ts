@@ -24,6 +24,9 @@ import { internalFault } from "./Failures.ts"
 /** The largest request body, in bytes; no endpoint needs more. */
 export const largestBodyBytes = 65_536
 
+/** Below it, handlers read bodies of any size themselves, as a stream and with limits. */
+export const ingestPrefix = "/ingest/"
+
 /** On every answer that does not set its own: nothing here is a page, and nothing may be kept by a cache. */
 const defaultHeaders = {
   "cache-control": "no-store",
@@ -47,10 +50,12 @@ const respond = Effect.fnUntraced(function*(
   bodyDeadlineMs: number
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Types.unhandled, HttpServerRequest.HttpServerRequest> {
   const request = yield* HttpServerRequest.HttpServerRequest
+  // Batches of logs are read piece by piece, with limits of their own.
+  const streamed = request.url.startsWith(ingestPrefix)
   // A declared length is refused before a byte is read; an undeclared one while it is read.
-  const response = Number(request.headers["content-length"]) > largestBodyBytes
+  const response = !streamed && Number(request.headers["content-length"]) > largestBodyBytes
     ? yield* HttpServerRespondable.toResponse(tooLarge())
-    : yield* received(request, bodyDeadlineMs).pipe(
+    : yield* (streamed ? Effect.void : received(request, bodyDeadlineMs)).pipe(
       Effect.andThen(answer),
       Effect.provideService(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(largestBodyBytes)),
       Effect.matchCauseEffect({ onSuccess: fromResponse, onFailure: (cause) => fromCause(request, cause) })

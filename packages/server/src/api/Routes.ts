@@ -12,6 +12,8 @@ import * as CustomersHandlers from "./CustomersHandlers.ts"
 import * as Docs from "./Docs.ts"
 import * as ErasuresHandlers from "./ErasuresHandlers.ts"
 import * as HoldsHandlers from "./HoldsHandlers.ts"
+import * as LogpushHandlers from "./LogpushHandlers.ts"
+import * as LogpushReceiver from "./LogpushReceiver.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
 import * as PolicyHandlers from "./PolicyHandlers.ts"
@@ -29,6 +31,7 @@ export const handlers = Layer.mergeAll(
   CustomersHandlers.layer,
   ZonesHandlers.layer,
   CoverageHandlers.layer,
+  LogpushHandlers.layer,
   LogsHandlers.layer,
   HoldsHandlers.layer,
   ErasuresHandlers.layer,
@@ -49,5 +52,6 @@ export const routes = Layer.mergeAll(
   Docs.layer,
   Metrics.layer.pipe(Layer.provide(SystemState.layer)),
   PublicLedger.layer,
+  LogpushReceiver.layer,
   ProblemResponses.layer
 )

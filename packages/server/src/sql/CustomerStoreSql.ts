@@ -5,8 +5,7 @@ import { CustomerStore, type NewSource, ZoneExists } from "@rainlogs/core/archiv
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { type Customer, Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
-import { uuidFromText } from "@rainlogs/core/domain/LogJob"
-import { BlockReason } from "@rainlogs/core/domain/Source"
+import { BlockReason, sourceIdOf } from "@rainlogs/core/domain/Source"
 import { statusOf, type Zone } from "@rainlogs/core/domain/Zone"
 import * as Hex from "@rainlogs/verify/Hex"
 import { Effect, Layer, Option, Schema } from "effect"
@@ -49,10 +48,6 @@ const zoneOf = (row: typeof ZoneRow.Type, statuses: ReadonlyArray<typeof StatusR
   status: statusOf(statuses.filter(({ zone }) => zone === row.id).map(sourceStatusOf)),
   createdAt: row.createdAt
 })
-
-/** The id of a zone's source: derived from both, so a rebuilt database has the same. */
-const sourceIdOf = (zone: ZoneId, name: string): SourceId =>
-  SourceId.make(uuidFromText(`rainlogs-source/v1\n${zone}\n${name}\n`))
 
 /** `checked` writes at most once in this time (ms): it is called with every attempt. */
 const checkedInterval = 60_000

@@ -29,6 +29,9 @@ import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
 import { QuotaStore } from "@rainlogs/core/quota/Quota"
+import { BatchSpool } from "@rainlogs/core/receiver/BatchSpool"
+import { PushSources } from "@rainlogs/core/receiver/PushSources"
+import { Senders } from "@rainlogs/core/receiver/Senders"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -282,6 +285,12 @@ const bundleStore = Layer.unwrap(Effect.map(MemoryState, (state) =>
 /** The operator's token of these tests. */
 export const adminToken = "operator-token-of-the-tests-0123456789"
 
+/** A receiver to which nobody sends. */
+export const idleReceiver = Layer.mergeAll(
+  Layer.mock(BatchSpool, { identity: "" }),
+  Layer.mock(Senders, { admit: () => undefined, knows: () => false, all: () => [] })
+)
+
 /** All ports and their state. */
 export const layer = Layer.mergeAll(
   customerStore,
@@ -295,6 +304,8 @@ export const layer = Layer.mergeAll(
   publisher,
   anchorLoop,
   Layer.mock(CoverageStore, {}),
+  Layer.mock(PushSources, {}),
+  idleReceiver,
   Layer.mock(QuotaStore, { paused: () => Effect.succeed([]) }),
   Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),

@@ -50,6 +50,7 @@ describe("the OpenAPI document", () => {
       "post /api/v1/policy",
       "post /api/v1/policy/drafts",
       "post /api/v1/zones",
+      "post /api/v1/zones/{id}/logpush",
       "post /api/v1/zones/{id}/pull",
       "post /customers",
       "put /customers/{id}/quota"

@@ -16,6 +16,8 @@ import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
+import { BatchSpool } from "@rainlogs/core/receiver/BatchSpool"
+import { Senders } from "@rainlogs/core/receiver/Senders"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -28,6 +30,7 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as PushSourcesSql from "@rainlogs/server/sql/PushSourcesSql"
 import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
 import { Context, Effect, Layer, Option, Redacted, type Stream } from "effect"
@@ -69,6 +72,13 @@ const files = Layer.unwrap(Effect.map(Directory, (directory) =>
     SignerLocal.layer({ directory: join(directory, "signer") })
   )))
 
+const receiver = Layer.unwrap(
+  Effect.map(Directory, (directory) =>
+    Senders.layer({ directory: join(directory, "receiver") }).pipe(
+      Layer.provideMerge(BatchSpool.layer({ directory: join(directory, "receiver") }))
+    ))
+)
+
 const sealer = Layer.unwrap(Effect.map(Directory, (directory) => Sealer.layer({ spool: join(directory, "spool") })))
 
 /** Stores on PostgreSQL, keys of a run, and what nobody looks at here. */
@@ -79,6 +89,7 @@ export const stores = Layer.mergeAll(
   ErasureStoreSql.layer,
   HoldStoreSql.layer,
   LedgerStoreSql.layer,
+  PushSourcesSql.layer,
   QuotaStoreSql.layer,
   WindowLedgerSql.layer,
   source,
@@ -97,6 +108,7 @@ export const stores = Layer.mergeAll(
 export const Ports = Planner.layer().pipe(
   Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer(), sealer)),
+  Layer.provideMerge(receiver),
   Layer.provideMerge(Layer.merge(stores, files)),
   Layer.provideMerge(Layer.merge(Directory.layer, TestDatabase.layer))
 )

@@ -33,6 +33,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as CustomerRecordsSql from "../../src/sql/CustomerRecordsSql.ts"
 import { adminToken } from "../api/MemoryPorts.ts"
+import { idleReceiver } from "../api/MemoryPorts.ts"
 import { stores } from "../api/RealArchive.ts"
 import * as Server from "../api/TestServer.ts"
 import { TestServer } from "../api/TestServer.ts"
@@ -85,6 +86,7 @@ const ports = Planner.layer().pipe(
   Layer.provideMerge(Lifecycle.layer),
   Layer.provideMerge(Layer.mergeAll(Publisher.layer, LedgerEvents.layer, Opener.layer())),
   Layer.provideMerge(files),
+  Layer.provideMerge(idleReceiver),
   Layer.provideMerge(Layer.merge(stores, faultyStore))
 )
 

@@ -45,7 +45,8 @@ describe("the schema", { timeout: 60_000 }, () => {
         "hold_scopes",
         "erasures",
         "bundle_jobs",
-        "usage_days"
+        "usage_days",
+        "push_sources"
       ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
@@ -67,6 +68,15 @@ describe("the schema", { timeout: 60_000 }, () => {
           const theirs = yield* makeHeldTimeline
           for (const source of [mine, theirs]) {
             yield* insertBundle(sql, source, source).pipe(withCustomer(source.customer))
+            yield* sql`INSERT INTO push_sources ${
+              sql.insert({
+                customer_id: source.customer,
+                source_id: source.id,
+                secret_sha256: new Uint8Array(32),
+                spool: randomUUID(),
+                updated_ms: start
+              })
+            }`.pipe(withCustomer(source.customer))
           }
           for (const table of [...tables, "source_timelines", "source_progress"]) {
             const owner = table === "customers" ? "id" : "customer_id"
@@ -177,6 +187,7 @@ describe("the schema", { timeout: 60_000 }, () => {
                 "open_bundles",
                 "overdue_bundles",
                 "paused_customers",
+                "push_sources_of",
                 "unsaved_records"
               ]
             )
