@@ -5,7 +5,6 @@
 import * as AnchorLoop from "@rainlogs/core/anchor/AnchorLoop"
 import * as Archiver from "@rainlogs/core/archive/Archiver"
 import { BlockedSources } from "@rainlogs/core/archive/BlockedSources"
-import { JobQueue } from "@rainlogs/core/archive/JobQueue"
 import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
 import { Opener } from "@rainlogs/core/archive/Opener"
 import { Planner } from "@rainlogs/core/archive/Planner"
@@ -62,6 +61,7 @@ import { join } from "node:path"
 import { ApiCannotListen } from "./ApiCannotListen.ts"
 import * as ConfiguredAlerts from "./ConfiguredAlerts.ts"
 import * as ConfiguredAnchors from "./ConfiguredAnchors.ts"
+import * as ConfiguredQueue from "./ConfiguredQueue.ts"
 import * as ConfiguredSigner from "./ConfiguredSigner.ts"
 import { DataDirectory, keptSecret } from "./DataDirectory.ts"
 import { PostgresArchive } from "./PostgresArchive.ts"
@@ -212,7 +212,7 @@ export const pipeline = <E, R>(
         Opener.layer(),
         Lifecycle.layer.pipe(Layer.provideMerge(Publisher.layer)),
         LedgerEvents.layer,
-        JobQueue.layerMemory
+        ConfiguredQueue.layer
       )),
       Layer.provideMerge(strategies),
       Layer.provideMerge(receiver),

@@ -201,6 +201,16 @@ export const settings: ReadonlyArray<Setting> = [
     "none",
     "What the webhook's requests are signed with: `whsec_` and 24 to 64 random bytes in base64."
   ),
+  text(
+    "RAINLOGS_QUEUE",
+    "embedded",
+    "`embedded` or `bullmq`: what hands windows to workers. `bullmq` needs RAINLOGS_REDIS_URL. See docs/queue.md."
+  ),
+  secret(
+    "RAINLOGS_REDIS_URL",
+    "none",
+    "Redis or Valkey for `bullmq`: `redis://` or `rediss://user:password@host:port`."
+  ),
   secret(
     "RAINLOGS_ALERT_WEBHOOK_URL",
     "none",
