@@ -14,6 +14,7 @@ import * as ErasuresHandlers from "./ErasuresHandlers.ts"
 import * as HoldsHandlers from "./HoldsHandlers.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
+import * as PipelinesHandlers from "./PipelinesHandlers.ts"
 import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as PublicLedger from "./PublicLedger.ts"
@@ -34,7 +35,8 @@ export const handlers = Layer.mergeAll(
   ErasuresHandlers.layer,
   PolicyHandlers.layer,
   BundlesHandlers.layer,
-  QuotaHandlers.layer
+  QuotaHandlers.layer,
+  PipelinesHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )

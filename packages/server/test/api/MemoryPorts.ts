@@ -28,6 +28,8 @@ import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
+import { PipelineStore } from "@rainlogs/core/pipeline/PipelineStore"
+import { PseudonymKeys } from "@rainlogs/core/pipeline/PseudonymKeys"
 import { QuotaStore } from "@rainlogs/core/quota/Quota"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
@@ -295,6 +297,8 @@ export const layer = Layer.mergeAll(
   publisher,
   anchorLoop,
   Layer.mock(CoverageStore, {}),
+  Layer.mock(PipelineStore, {}),
+  Layer.mock(PseudonymKeys, {}),
   Layer.mock(QuotaStore, { paused: () => Effect.succeed([]) }),
   Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),
