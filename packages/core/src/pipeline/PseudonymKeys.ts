@@ -41,7 +41,7 @@ const lateDays = 8
 
 /** Whether windows of a period may still be archived at `now` (Unix ms), so that its key is needed. */
 export const isOpen = (period: string, now: number): boolean =>
-  period.slice(0, 4) > iso(now).slice(0, 4) ||
+  /^[0-9]{4}/.test(period) && period.slice(0, 4) > iso(now).slice(0, 4) ||
   Array.from({ length: lateDays + 1 }, (_, day) => now - day * dayMs).some((at) =>
     (["day", "week", "month"] as const).some((rotation) => periodOf(rotation, at) === period)
   )

@@ -6,7 +6,11 @@ import { Effect, Schema } from "effect"
 
 const refused = (document: unknown) => Effect.map(Effect.flip(decodePipeline(document)), (error) => error.message)
 const rules = (...list: ReadonlyArray<object>) => ({ format: "rainlogs-pipeline/v1", rules: list })
-const nested = (depth: number): object => depth === 1 ? { field: "a", exists: true } : { not: nested(depth - 1) }
+const nested = (depth: number): object => {
+  let condition: object = { field: "a", exists: true }
+  for (let at = 1; at < depth; at++) condition = { not: condition }
+  return condition
+}
 
 describe("the rules of a pipeline", () => {
   it.effect("are read strictly, with the path of what is wrong", () =>

@@ -45,7 +45,9 @@ describe("the schema", { timeout: 60_000 }, () => {
         "hold_scopes",
         "erasures",
         "bundle_jobs",
-        "usage_days"
+        "usage_days",
+        "source_pipelines",
+        "pseudonym_keys"
       ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
@@ -67,6 +69,11 @@ describe("the schema", { timeout: 60_000 }, () => {
           const theirs = yield* makeHeldTimeline
           for (const source of [mine, theirs]) {
             yield* insertBundle(sql, source, source).pipe(withCustomer(source.customer))
+            yield* sql`INSERT INTO source_pipelines (customer_id, source_id, version, set_ms)
+              SELECT customer_id, id, 1, 1 FROM sources`.pipe(withCustomer(source.customer))
+            yield* sql`INSERT INTO pseudonym_keys ${
+              sql.insert({ customer_id: source.customer, period: "never", created_ms: 1, destroyed_ms: 1 })
+            }`.pipe(withCustomer(source.customer))
           }
           for (const table of [...tables, "source_timelines", "source_progress"]) {
             const owner = table === "customers" ? "id" : "customer_id"
