@@ -10,13 +10,14 @@ import { archive } from "./src/Archive.ts"
 import type { Bench, BenchResult } from "./src/Bench.ts"
 import { bundle } from "./src/Bundle.ts"
 import { largeWindow } from "./src/LargeWindow.ts"
+import { pipeline } from "./src/Pipeline.ts"
 import { receiver } from "./src/Receiver.ts"
 import { seal } from "./src/Seal.ts"
 import { parseSize } from "./src/Size.ts"
 import { verify } from "./src/Verify.ts"
 
 /** All benchmarks. A new one is a file in `src/` and a line here. */
-const benches: ReadonlyArray<Bench> = [seal, archive, largeWindow, verify, bundle, receiver]
+const benches: ReadonlyArray<Bench> = [seal, archive, largeWindow, verify, bundle, receiver, pipeline]
 
 const usage = (problem: string): never => {
   const names = benches.map(({ about, name }) => `  ${name.padEnd(10)}${about}`).join("\n")

@@ -27,12 +27,14 @@ import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as ErasureLoop from "@rainlogs/core/lifecycle/ErasureLoop"
 import * as Lifecycle from "@rainlogs/core/lifecycle/Lifecycle"
+import { PipelineRun } from "@rainlogs/core/pipeline/PipelineRun"
 import { BatchSpool } from "@rainlogs/core/receiver/BatchSpool"
 import { Senders } from "@rainlogs/core/receiver/Senders"
 import * as SpooledCollection from "@rainlogs/core/receiver/SpooledCollection"
 import * as SpoolLoop from "@rainlogs/core/receiver/SpoolLoop"
 import * as Catalog from "@rainlogs/core/recovery/Catalog"
 import * as CatalogedCustomers from "@rainlogs/core/recovery/CatalogedCustomers"
+import * as CatalogedPipelines from "@rainlogs/core/recovery/CatalogedPipelines"
 import { CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { AdminToken } from "@rainlogs/core/secrets/AdminToken"
@@ -50,6 +52,8 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as PipelineStoreSql from "@rainlogs/server/sql/PipelineStoreSql"
+import * as PseudonymKeysSql from "@rainlogs/server/sql/PseudonymKeysSql"
 import * as PushSourcesSql from "@rainlogs/server/sql/PushSourcesSql"
 import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
@@ -133,10 +137,11 @@ const stores = Layer.unwrap(Effect.gen(function*() {
     HoldStoreSql.layer,
     LedgerStoreSql.layer,
     PushSourcesSql.layer,
+    PipelineStoreSql.layer,
     QuotaStoreSql.layer,
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(directory.archive),
-    KmsLocal.layer({ file: masterKeyFile(directory) }),
+    PseudonymKeysSql.layer.pipe(Layer.provideMerge(KmsLocal.layer({ file: masterKeyFile(directory) }))),
     ConfiguredSigner.layer,
     Layer.unwrap(Effect.map(adminToken, AdminToken.layer))
   )
@@ -204,6 +209,7 @@ export const pipeline = <E, R>(
       Layer.provideMerge(Layer.mergeAll(
         Sealer.layer({ spool, recordsRoot: yield* recordsRoot }),
         ObjectAdoption.layer,
+        PipelineRun.layer,
         WindowGrowth.layer,
         PublishLoop.layer(),
         Planner.layer({ planning })
@@ -275,7 +281,7 @@ export const layer = (options: ApplianceOptions) =>
     Layer.provideMerge(anchorLoop(options)),
     Layer.provideMerge(bundles),
     Layer.provideMerge(SpoolLoop.layer()),
-    Layer.provideMerge(CatalogedCustomers.layer),
+    Layer.provideMerge(Layer.merge(CatalogedCustomers.layer, CatalogedPipelines.layer)),
     Layer.provideMerge(Catalog.saveLoop),
     Layer.provideMerge(Catalog.Catalog.layer),
     Layer.provideMerge(pipeline(options, cloudflare(options))),

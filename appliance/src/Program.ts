@@ -16,6 +16,7 @@ import { reportErrors } from "./commands/ErrorReport.ts"
 import * as Fsck from "./commands/Fsck.ts"
 import * as Hold from "./commands/Hold.ts"
 import * as Keys from "./commands/Keys.ts"
+import * as Pipeline from "./commands/Pipeline.ts"
 import * as Policy from "./commands/Policy.ts"
 import * as Prove from "./commands/Prove.ts"
 import * as Quota from "./commands/Quota.ts"
@@ -47,6 +48,7 @@ const rainlogs = Command.make("rainlogs").pipe(
     Hold.command,
     Erase.command,
     Quota.command,
+    Pipeline.command,
     Keys.command,
     Config.command
   ])

@@ -7,7 +7,7 @@ import { join } from "node:path"
 import { promisify } from "node:util"
 import { type BenchOptions, type BenchResult, rounded, runtime } from "./Bench.ts"
 import { writeGenerated } from "./GeneratedFile.ts"
-import { opensslSha256, ratioTo, zstd } from "./PublicTool.ts"
+import { opensslSha256, type PublicTool, ratioTo, zstd } from "./PublicTool.ts"
 
 /**
  * Runs `script` of this folder with the runtime and options of this process, which `runtime` names; answers its output,
@@ -31,7 +31,11 @@ export interface FileReport {
 
 /** Has `script` archive a generated file and compares it with the public tools; throws if a record is missing. */
 export const benchOnGenerated = async <Report extends FileReport>(
-  { directory, name, script, sizeBytes }: BenchOptions & { readonly name: string; readonly script: string },
+  { directory, name, script, sizeBytes, tools = [zstd, opensslSha256] }: BenchOptions & {
+    readonly name: string
+    readonly script: string
+    readonly tools?: ReadonlyArray<PublicTool>
+  },
   details: (report: Report) => BenchResult["details"]
 ): Promise<BenchResult> => {
   const input = join(directory, "input.ndjson")
@@ -42,7 +46,7 @@ export const benchOnGenerated = async <Report extends FileReport>(
       `${name}: ${report.records} records of ${generated.lines}, ${report.plainBytes} bytes of ${generated.bytes}`
     )
   }
-  const ratios = [zstd, opensslSha256].map((tool) => ratioTo(tool, input, report.cpuSeconds))
+  const ratios = tools.map((tool) => ratioTo(tool, input, report.cpuSeconds))
   const mb = report.plainBytes / 1e6
   return {
     name,

@@ -91,7 +91,7 @@ const exitCodeOf = (status: number, type: string): number => {
  */
 export const ask = Effect.fnUntraced(function*<S extends Schema.Constraint>(
   options: ApiOptions,
-  method: "GET" | "POST" | "PUT",
+  method: "GET" | "POST" | "PUT" | "DELETE",
   path: string,
   answer: S,
   body?: unknown

@@ -13,6 +13,9 @@ import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
 import { logpullLimits, parametersOf } from "@rainlogs/core/collect/Logpull"
 import { ZoneId } from "@rainlogs/core/domain/Identifier"
 import { PublishLoop } from "@rainlogs/core/ledger/PublishLoop"
+import { PipelineRun } from "@rainlogs/core/pipeline/PipelineRun"
+import * as PipelineStoreSql from "@rainlogs/server/sql/PipelineStoreSql"
+import * as PseudonymKeysSql from "@rainlogs/server/sql/PseudonymKeysSql"
 import { Clock, Effect, Layer, Stream } from "effect"
 import { appendFileSync } from "node:fs"
 import { join } from "node:path"
@@ -54,6 +57,7 @@ const road = ({ directory }: HammerProcessOptions, { number }: Share) =>
       Sealer.layer({ spool: join(directory, `spool-${number}`) }),
       ObjectAdoption.layer.pipe(Layer.provide(Opener.layer())),
       WindowGrowth.layer,
+      PipelineRun.layer.pipe(Layer.provide(Layer.merge(PipelineStoreSql.layer, PseudonymKeysSql.layer))),
       Layer.succeed(PublishLoop, PublishLoop.of({ notify: () => Effect.void }))
     )),
     Layer.provide(CollectionStrategies.layerOne),

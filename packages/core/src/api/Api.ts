@@ -9,6 +9,7 @@ import { ErasuresApi } from "./ErasuresApi.ts"
 import { HoldsApi } from "./HoldsApi.ts"
 import { LogpushApi } from "./LogpushApi.ts"
 import { LogsApi } from "./LogsApi.ts"
+import { PipelinesApi } from "./PipelinesApi.ts"
 import { PolicyApi } from "./PolicyApi.ts"
 import { CustomerQuotasApi, QuotaApi } from "./QuotaApi.ts"
 import { RequestValidation } from "./RequestValidation.ts"
@@ -29,6 +30,7 @@ export class Api extends HttpApi.make("rainlogs")
   .add(BundlesApi)
   .add(QuotaApi)
   .add(CustomerQuotasApi)
+  .add(PipelinesApi)
   .middleware(RequestValidation)
   .annotate(HttpApi.PayloadParseOptions, { errors: "all", onExcessProperty: "error" })
   .annotate(HttpApi.QueryParseOptions, { errors: "all", onExcessProperty: "error" })

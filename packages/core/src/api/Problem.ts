@@ -64,6 +64,27 @@ export class ZoneNotFound extends HttpApiError.Problem<ZoneNotFound>()("ZoneNotF
   title: "No such zone"
 }, explained) {}
 
+/** 404: the zone has no such source. */
+export class SourceNotFound extends HttpApiError.Problem<SourceNotFound>()("SourceNotFound", {
+  type: typeOf("source-not-found"),
+  status: 404,
+  title: "No such source"
+}, explained) {}
+
+/** 404: the caller's customer has no key of pseudonyms of such a period. */
+export class PseudonymKeyNotFound extends HttpApiError.Problem<PseudonymKeyNotFound>()("PseudonymKeyNotFound", {
+  type: typeOf("pseudonym-key-not-found"),
+  status: 404,
+  title: "No such key of pseudonyms"
+}, explained) {}
+
+/** 409: the key of pseudonyms is still needed; it was not destroyed. */
+export class PseudonymKeyInUse extends HttpApiError.Problem<PseudonymKeyInUse>()("PseudonymKeyInUse", {
+  type: typeOf("pseudonym-key-in-use"),
+  status: 409,
+  title: "The key of pseudonyms is still needed"
+}, explained) {}
+
 /** 404: the caller's customer has no such job. */
 export class JobNotFound extends HttpApiError.Problem<JobNotFound>()("JobNotFound", {
   type: typeOf("job-not-found"),

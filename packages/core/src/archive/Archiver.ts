@@ -1,14 +1,15 @@
 /**
- * One window's journey: lease → collect → seal → store → ledger. Every step may be the last before a
+ * One window's journey: lease → collect → pipeline → seal → store → ledger. Every step may be the last before a
  * kill -9: what is durable is found again by the next attempt, and only the holder of the newest lease can commit.
  */
 import { eventPath, ledgerKey } from "@rainlogs/verify/Layout"
 import { Clock, Context, Effect, Layer, Metric, Option, Schedule, type Scope } from "effect"
 import { CollectionStrategies, type Strategy } from "../collect/CollectionStrategies.ts"
-import type { Collection, CollectionTarget } from "../collect/CollectionStrategy.ts"
+import type { CollectionTarget } from "../collect/CollectionStrategy.ts"
 import type { LogObject } from "../domain/LogObject.ts"
 import * as WindowInterval from "../domain/Window.ts"
 import { PublishLoop } from "../ledger/PublishLoop.ts"
+import { type PipedCollection, PipelineRun } from "../pipeline/PipelineRun.ts"
 import * as Backoff from "../resilience/Backoff.ts"
 import { unwrapCloudflareToken } from "../secrets/CloudflareToken.ts"
 import { Kms } from "../secrets/Kms.ts"
@@ -76,6 +77,7 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   const strategies = yield* CollectionStrategies
   const store = yield* ObjectStore
   const sealer = yield* Sealer
+  const pipelines = yield* PipelineRun
   const adoption = yield* ObjectAdoption
   const publisher = yield* PublishLoop
   const growth = yield* WindowGrowth
@@ -95,7 +97,7 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   }, Effect.provideService(Kms, kms))
 
   /** The parameters document is an event file like any other: durable before an entry names it. */
-  const keepParameters = (leased: LeasedJob, { parameters }: Collection) =>
+  const keepParameters = (leased: LeasedJob, { parameters }: PipedCollection) =>
     store.putBytes(
       ledgerKey(leased.source.origin, eventPath(parameters.sha256)),
       new TextEncoder().encode(parameters.json)
@@ -104,7 +106,11 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   const collectAndStore = Effect.fnUntraced(function*(leased: LeasedJob, strategy: Strategy, target: CollectionTarget) {
     // When the source said so, which may be some minutes ago: logs may have been lost from then on.
     yield* customers.checked(leased.source.customer, leased.source.id, yield* strategy.check(target))
-    const collection = yield* strategy.collect(target, leased.job.window)
+    const collection = yield* pipelines.apply(
+      leased.source,
+      leased.job.window,
+      yield* strategy.collect(target, leased.job.window)
+    )
     yield* keepParameters(leased, collection)
     const sealed = yield* sealer.seal({
       origin: leased.source.origin,

@@ -2,6 +2,7 @@
  * Brings every error an attempt can end with into the one form that `decideFailure` decides on.
  */
 import type { CollectionError } from "../collect/CollectionError.ts"
+import type { PipelineFailure } from "../pipeline/PipelineError.ts"
 import type { KmsError } from "../secrets/Kms.ts"
 import type { ObjectExists, ObjectMissing, StorageError } from "../storage/ObjectStore.ts"
 import type { Failure } from "./FailureDecision.ts"
@@ -12,6 +13,7 @@ import type { DatabaseError } from "./WindowLedger.ts"
 export type AttemptError =
   | CollectionError
   | SealError
+  | PipelineFailure
   | StorageError
   | ObjectExists
   | ObjectMissing
@@ -25,6 +27,22 @@ export const failureOf = (error: AttemptError): Failure => {
       return error
     case "SealError":
       return { category: error.category, code: error.code, detail: error.message, remedy: null, retryAfterMs: null }
+    case "PipelineError":
+      return {
+        category: "rejected",
+        code: `pipeline-${error.code}`,
+        detail: `the pipeline cannot be applied, so nothing of the window is archived: ${error.message}`,
+        remedy: "Mend the rules: rainlogs pipeline test shows what they do with a sample.",
+        retryAfterMs: null
+      }
+    case "PseudonymKeyDestroyed":
+      return {
+        category: "rejected",
+        code: "pseudonym-key-destroyed",
+        detail: error.message,
+        remedy: "Set a pipeline without pseudonyms of that period.",
+        retryAfterMs: null
+      }
     case "StorageError":
       return {
         category: error.category === "full" ? "storage-full" : "storage",

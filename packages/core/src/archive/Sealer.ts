@@ -63,7 +63,8 @@ export interface SealInput<E, R> {
   readonly window: Window
   /** SHA-256 of the collection-parameters document, if there is one. */
   readonly params: Sha256Hex | null
-  readonly fidelity: Fidelity
+  /** As known at the end, when all bytes were pulled. */
+  readonly fidelity: Fidelity | (() => Fidelity)
   /** Pulled only as fast as it is sealed. The chunks must not change once given. */
   readonly bytes: Stream.Stream<Uint8Array, E, R>
 }
@@ -166,7 +167,8 @@ const makeSealing = (
 
   const finish = Effect.gen(
     function*(): Effect.fn.Return<SealedWindow, SealError | StorageError | KmsError, Scope.Scope> {
-      const { fidelity, params } = input
+      const { params } = input
+      const fidelity = typeof input.fidelity === "function" ? input.fidelity() : input.fidelity
       if (writer === undefined) {
         return { object: { ...emptyLogObject, fidelity, params }, spooled: null }
       }

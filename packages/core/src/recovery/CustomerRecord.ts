@@ -1,6 +1,6 @@
 /**
  * All that the database knows of a customer and the ledger does not say: names, API keys' hashes, zones with their
- * sealed tokens, and where their timelines begin. It is what a rebuilt database needs besides the ledger.
+ * sealed tokens, where their timelines begin, pipelines and keys of pseudonyms. It is what a rebuilt database needs besides the ledger.
  */
 import { Schema } from "effect"
 import { Origin } from "../domain/Customer.ts"
@@ -22,6 +22,13 @@ export const CustomerRecord = Schema.Struct({
     createdAt: Timestamp,
     revokedAt: Schema.NullOr(Timestamp)
   })),
+  /** Keys of pseudonyms: `key.sealed` as in `token`, null once it is destroyed. Left out where there is none. */
+  pseudonymKeys: Schema.optionalKey(Schema.Array(Schema.Struct({
+    period: Schema.NonEmptyString,
+    key: Schema.NullOr(Schema.Struct({ kek: Schema.NonEmptyString, sealed: Schema.String })),
+    createdAt: Timestamp,
+    destroyedAt: Schema.NullOr(Timestamp)
+  }))),
   zones: Schema.Array(Schema.Struct({
     id: ZoneId,
     name: Schema.NonEmptyString,
@@ -34,7 +41,13 @@ export const CustomerRecord = Schema.Struct({
       startsAt: Timestamp,
       windowMs: Schema.Int,
       /** Left out by records that were written before sources had a status of their own: active. */
-      status: Schema.optionalKey(SourceStatus)
+      status: Schema.optionalKey(SourceStatus),
+      /** The newest version; left out where none was ever set. */
+      pipeline: Schema.optionalKey(Schema.Struct({
+        version: Schema.Int,
+        document: Schema.NullOr(Schema.String),
+        setAt: Timestamp
+      }))
     }))
   }))
 })

@@ -16,6 +16,7 @@ import * as LogpushHandlers from "./LogpushHandlers.ts"
 import * as LogpushReceiver from "./LogpushReceiver.ts"
 import * as LogsHandlers from "./LogsHandlers.ts"
 import * as Metrics from "./Metrics.ts"
+import * as PipelinesHandlers from "./PipelinesHandlers.ts"
 import * as PolicyHandlers from "./PolicyHandlers.ts"
 import * as ProblemResponses from "./ProblemResponses.ts"
 import * as PublicLedger from "./PublicLedger.ts"
@@ -37,7 +38,8 @@ export const handlers = Layer.mergeAll(
   ErasuresHandlers.layer,
   PolicyHandlers.layer,
   BundlesHandlers.layer,
-  QuotaHandlers.layer
+  QuotaHandlers.layer,
+  PipelinesHandlers.layer
 ).pipe(
   Layer.provideMerge(Layer.mergeAll(Authorizers.layerCustomer, Authorizers.layerAdmin, RequestValidation.layer))
 )

@@ -48,6 +48,20 @@ const SourceRow = Schema.Struct({
   blockRemedy: Schema.NullOr(Schema.String)
 })
 
+const PipelineRow = Schema.Struct({
+  source: SourceId,
+  version: Schema.Int,
+  document: Schema.NullOr(Schema.String),
+  setAt: SafeInteger
+})
+const PseudonymKeyRow = Schema.Struct({
+  period: Schema.NonEmptyString,
+  sealed: Schema.NullOr(Schema.Uint8Array),
+  kek: Schema.NullOr(Schema.NonEmptyString),
+  createdAt: SafeInteger,
+  destroyedAt: Schema.NullOr(SafeInteger)
+})
+
 const ChangesRow = Schema.Struct({ changes: SafeInteger })
 
 /** How long a record waits for another process that keeps it, ms. */
@@ -79,6 +93,13 @@ const make = Effect.gen(function*() {
         SELECT id, zone_id AS zone, name, starts_at_ms AS "startsAt", window_ms AS "windowMs",
           block_reason AS "blockReason", block_since_ms AS "blockSince", block_remedy AS "blockRemedy"
         FROM sources WHERE customer_id = ${customer} ORDER BY id`)
+      const pipelines = yield* decodeRows(PipelineRow)(sql`
+        SELECT DISTINCT ON (source_id) source_id AS source, version, document, set_ms AS "setAt"
+        FROM source_pipelines WHERE customer_id = ${customer} ORDER BY source_id, version DESC`)
+      const pseudonymKeys = yield* decodeRows(PseudonymKeyRow)(sql`
+        SELECT period, sealed, kek, created_ms AS "createdAt", destroyed_ms AS "destroyedAt"
+        FROM pseudonym_keys WHERE customer_id = ${customer} ORDER BY period`)
+      const pipelineOf = new Map(pipelines.map(({ source, ...pipeline }) => [source, pipeline]))
       const record: CustomerRecord = {
         id: customer,
         name: row.name,
@@ -88,12 +109,26 @@ const make = Effect.gen(function*() {
           ? {}
           : { quota: { bytesPerDay: row.dayLimit, storedBytes: row.storedLimit } },
         apiKeys,
+        ...pseudonymKeys.length === 0 ? {} : {
+          pseudonymKeys: pseudonymKeys.map(({ kek, sealed, ...key }) => ({
+            ...key,
+            key: kek === null || sealed === null ? null : { kek, sealed: Buffer.from(sealed).toString("base64") }
+          }))
+        },
         zones: zones.map(({ kek, token, ...zone }) => ({
           ...zone,
           token: { kek, sealed: Buffer.from(token).toString("base64") },
           sources: sources.filter((source) => source.zone === zone.id).map(
             ({ id, name, startsAt, windowMs, ...block }) => {
-              return { id, name, startsAt, windowMs, status: sourceStatusOf(block) }
+              const pipeline = pipelineOf.get(id)
+              return {
+                id,
+                name,
+                startsAt,
+                windowMs,
+                status: sourceStatusOf(block),
+                ...pipeline === undefined ? {} : { pipeline }
+              }
             }
           )
         }))
@@ -129,7 +164,7 @@ const make = Effect.gen(function*() {
   })
 
   const insertRecord = Effect.fnUntraced(function*(record: CustomerRecord) {
-    const { apiKeys, createdAt, id, name, origin, quota = unlimited, zones } = record
+    const { apiKeys, createdAt, id, name, origin, pseudonymKeys = [], quota = unlimited, zones } = record
     yield* sql`INSERT INTO customers ${
       sql.insert({
         id,
@@ -148,6 +183,18 @@ const make = Effect.gen(function*() {
           sha256: Hex.decode(key.sha256, 32),
           created_ms: key.createdAt,
           revoked_ms: key.revokedAt
+        })
+      }`
+    }
+    for (const { createdAt, destroyedAt, key, period } of pseudonymKeys) {
+      yield* sql`INSERT INTO pseudonym_keys ${
+        sql.insert({
+          customer_id: id,
+          period,
+          sealed: key === null ? null : new Uint8Array(Buffer.from(key.sealed, "base64")),
+          kek: key?.kek ?? null,
+          created_ms: createdAt,
+          destroyed_ms: destroyedAt
         })
       }`
     }
@@ -174,6 +221,11 @@ const make = Effect.gen(function*() {
             window_ms: source.windowMs,
             ...sourceStatusColumns(source.status ?? active)
           })
+        }`
+        if (source.pipeline === undefined) continue
+        const { document, setAt, version } = source.pipeline
+        yield* sql`INSERT INTO source_pipelines ${
+          sql.insert({ customer_id: id, source_id: source.id, version, document, set_ms: setAt })
         }`
       }
     }

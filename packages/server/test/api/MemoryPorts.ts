@@ -28,6 +28,8 @@ import { ErasureStore } from "@rainlogs/core/lifecycle/ErasureStore"
 import { HoldStore } from "@rainlogs/core/lifecycle/HoldStore"
 import { LegalHolds } from "@rainlogs/core/lifecycle/LegalHolds"
 import { Retention } from "@rainlogs/core/lifecycle/Retention"
+import { PipelineStore } from "@rainlogs/core/pipeline/PipelineStore"
+import { PseudonymKeys } from "@rainlogs/core/pipeline/PseudonymKeys"
 import { QuotaStore } from "@rainlogs/core/quota/Quota"
 import { BatchSpool } from "@rainlogs/core/receiver/BatchSpool"
 import { PushSources } from "@rainlogs/core/receiver/PushSources"
@@ -306,6 +308,8 @@ export const layer = Layer.mergeAll(
   Layer.mock(CoverageStore, {}),
   Layer.mock(PushSources, {}),
   idleReceiver,
+  Layer.mock(PipelineStore, {}),
+  Layer.mock(PseudonymKeys, {}),
   Layer.mock(QuotaStore, { paused: () => Effect.succeed([]) }),
   Layer.succeed(CollectionStrategies.CollectionStrategies, CollectionStrategies.of([])),
   Layer.mock(ErasureStore, {}),

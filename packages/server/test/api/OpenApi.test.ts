@@ -21,6 +21,7 @@ describe("the OpenAPI document", () => {
   it("has every endpoint, each with a summary and a description", () => {
     assert.deepStrictEqual(operations.map(({ name }) => name).sort(), [
       "delete /api/v1/bundles/{id}",
+      "delete /api/v1/pseudonym-keys/{period}",
       "get /api/v1/bundles",
       "get /api/v1/bundles/{id}",
       "get /api/v1/bundles/{id}/content",
@@ -31,11 +32,13 @@ describe("the OpenAPI document", () => {
       "get /api/v1/logs/jobs/{id}",
       "get /api/v1/logs/jobs/{id}/download",
       "get /api/v1/policy",
+      "get /api/v1/pseudonym-keys",
       "get /api/v1/quota",
       "get /api/v1/zones",
       "get /api/v1/zones/{id}",
       "get /api/v1/zones/{id}/coverage",
       "get /api/v1/zones/{id}/logs",
+      "get /api/v1/zones/{id}/pipeline",
       "get /customers/{id}/quota",
       "get /health",
       "get /health/worker",
@@ -53,6 +56,7 @@ describe("the OpenAPI document", () => {
       "post /api/v1/zones/{id}/logpush",
       "post /api/v1/zones/{id}/pull",
       "post /customers",
+      "put /api/v1/zones/{id}/pipeline",
       "put /customers/{id}/quota"
     ])
     for (const { name, operation } of operations) {

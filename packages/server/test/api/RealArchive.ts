@@ -30,6 +30,8 @@ import * as CustomerStoreSql from "@rainlogs/server/sql/CustomerStoreSql"
 import * as ErasureStoreSql from "@rainlogs/server/sql/ErasureStoreSql"
 import * as HoldStoreSql from "@rainlogs/server/sql/HoldStoreSql"
 import * as LedgerStoreSql from "@rainlogs/server/sql/LedgerStoreSql"
+import * as PipelineStoreSql from "@rainlogs/server/sql/PipelineStoreSql"
+import * as PseudonymKeysSql from "@rainlogs/server/sql/PseudonymKeysSql"
 import * as PushSourcesSql from "@rainlogs/server/sql/PushSourcesSql"
 import * as QuotaStoreSql from "@rainlogs/server/sql/QuotaStoreSql"
 import * as WindowLedgerSql from "@rainlogs/server/sql/WindowLedgerSql"
@@ -90,6 +92,7 @@ export const stores = Layer.mergeAll(
   HoldStoreSql.layer,
   LedgerStoreSql.layer,
   PushSourcesSql.layer,
+  PipelineStoreSql.layer,
   QuotaStoreSql.layer,
   WindowLedgerSql.layer,
   source,
@@ -100,7 +103,9 @@ export const stores = Layer.mergeAll(
   }),
   CircuitBreaker.layer,
   RateBudget.layer,
-  Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))),
+  PseudonymKeysSql.layer.pipe(
+    Layer.provideMerge(Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))))
+  ),
   AdminToken.layer(Redacted.make(adminToken))
 )
 

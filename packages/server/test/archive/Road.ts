@@ -25,6 +25,7 @@ import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
 import * as SignerLocal from "@rainlogs/core/ledger/SignerLocal"
+import { PipelineRun } from "@rainlogs/core/pipeline/PipelineRun"
 import { type BreakerOptions, CircuitBreaker } from "@rainlogs/core/resilience/CircuitBreaker"
 import { RateBudget } from "@rainlogs/core/resilience/RateBudget"
 import { wrapCloudflareToken } from "@rainlogs/core/secrets/CloudflareToken"
@@ -39,6 +40,8 @@ import { join } from "node:path"
 import * as CloudflareHttpClient from "../../src/http/CloudflareHttpClient.ts"
 import * as CustomerStoreSql from "../../src/sql/CustomerStoreSql.ts"
 import * as LedgerStoreSql from "../../src/sql/LedgerStoreSql.ts"
+import * as PipelineStoreSql from "../../src/sql/PipelineStoreSql.ts"
+import * as PseudonymKeysSql from "../../src/sql/PseudonymKeysSql.ts"
 import * as WindowLedgerSql from "../../src/sql/WindowLedgerSql.ts"
 import * as TestDatabase from "../TestDatabase.ts"
 import { windowsOf } from "./Comparison.ts"
@@ -124,7 +127,10 @@ const sharedPorts = (directory: string) =>
     WindowLedgerSql.layer,
     ObjectStoreFileSystem.layer(join(directory, "archive")),
     SignerLocal.layer({ directory: join(directory, "signer") }),
-    Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32)))))
+    PipelineStoreSql.layer,
+    PseudonymKeysSql.layer.pipe(
+      Layer.provideMerge(Layer.sync(Kms, () => KmsLocal.make(Redacted.make(new Uint8Array(randomBytes(32))))))
+    )
   ).pipe(Layer.provideMerge(TestDatabase.layer))
 
 const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOptions) => {
@@ -159,6 +165,7 @@ const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOpt
     Layer.provideMerge(archiver),
     Layer.provideMerge(Layer.mergeAll(
       ObjectAdoption.layer,
+      PipelineRun.layer,
       WindowGrowth.layer,
       PublishLoop.layer({ intervalMs: 50 }),
       Planner.layer({ planning, ...queue })

@@ -46,7 +46,9 @@ describe("the schema", { timeout: 60_000 }, () => {
         "erasures",
         "bundle_jobs",
         "usage_days",
-        "push_sources"
+        "push_sources",
+        "source_pipelines",
+        "pseudonym_keys"
       ]
 
       it.effect("is enabled and forced on every table of a customer", () =>
@@ -76,6 +78,11 @@ describe("the schema", { timeout: 60_000 }, () => {
                 spool: randomUUID(),
                 updated_ms: start
               })
+            }`.pipe(withCustomer(source.customer))
+            yield* sql`INSERT INTO source_pipelines (customer_id, source_id, version, set_ms)
+              SELECT customer_id, id, 1, 1 FROM sources`.pipe(withCustomer(source.customer))
+            yield* sql`INSERT INTO pseudonym_keys ${
+              sql.insert({ customer_id: source.customer, period: "never", created_ms: 1, destroyed_ms: 1 })
             }`.pipe(withCustomer(source.customer))
           }
           for (const table of [...tables, "source_timelines", "source_progress"]) {
