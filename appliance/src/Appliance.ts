@@ -20,7 +20,9 @@ import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleW
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
+import * as FirewallEvents from "@rainlogs/core/collect/FirewallEvents"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
+import * as SampledRequests from "@rainlogs/core/collect/SampledRequests"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
@@ -153,7 +155,7 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    return CollectionStrategies.layer([strategy]).pipe(
+    return CollectionStrategies.layer([strategy, FirewallEvents.layer, SampledRequests.layer]).pipe(
       Layer.provide(client),
       Layer.provide(CloudflareHttpClient.layer)
     )
