@@ -20,7 +20,9 @@ import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
 import { CollectionStrategy } from "@rainlogs/core/collect/CollectionStrategy"
+import * as FirewallEvents from "@rainlogs/core/collect/FirewallEvents"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
+import * as SampledRequests from "@rainlogs/core/collect/SampledRequests"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as PolicyChanges from "@rainlogs/core/ledger/PolicyChanges"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
@@ -181,10 +183,15 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    const pulled = strategy.pipe(Layer.provide(client), Layer.provide(CloudflareHttpClient.layer))
+    const reachable = client.pipe(Layer.provide(CloudflareHttpClient.layer))
+    const pulled = [
+      strategy.pipe(Layer.provide(reachable)),
+      FirewallEvents.layer.pipe(Layer.provide(reachable)),
+      SampledRequests.layer.pipe(Layer.provide(reachable))
+    ]
     const all: ReadonlyArray<
-      Layer.Layer<CollectionStrategy, Config.ConfigError, Layer.Services<typeof pulled> | BatchSpool | Senders>
-    > = [pulled, ...pushedStrategies(options.receiverSettleMs)]
+      Layer.Layer<CollectionStrategy, Config.ConfigError, Layer.Services<typeof pulled[number]> | BatchSpool | Senders>
+    > = [...pulled, ...pushedStrategies(options.receiverSettleMs)]
     return CollectionStrategies.layer(all)
   }))
 

@@ -5,6 +5,7 @@
 import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
 import { defaultRetentionHours } from "@rainlogs/core/bundle/BundleOptions"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
+import { defaultGraphqlOptions } from "@rainlogs/core/collect/GraphqlStrategy"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
 import { Effect, Schema } from "effect"
 
@@ -110,6 +111,12 @@ export const settings: ReadonlyArray<Setting> = [
     defaultLogpullOptions.settleMs,
     "A window is asked for this long after it ended; at least 60000."
   ),
+  integer(
+    "RAINLOGS_GRAPHQL_SETTLE_MS",
+    "ms",
+    defaultGraphqlOptions.settleMs,
+    "A window of a GraphQL source is asked for this long after it ended; at least 300000. See docs/sources.md."
+  ),
   {
     ...text(
       "RAINLOGS_CLOUDFLARE_BASE_URL",
@@ -147,6 +154,17 @@ export const settings: ReadonlyArray<Setting> = [
     "requests",
     defaultCloudflareOptions.requestsPerFiveMinutes,
     "API requests of any kind per token in five minutes."
+  ),
+  integer(
+    "RAINLOGS_CLOUDFLARE_GRAPHQL_REQUESTS_PER_5_MINUTES",
+    "requests",
+    defaultCloudflareOptions.graphqlRequestsPerFiveMinutes,
+    "GraphQL queries per token in five minutes; per token and zone if the rate limit is account-based."
+  ),
+  text(
+    "RAINLOGS_CLOUDFLARE_GRAPHQL_RATE_LIMIT",
+    defaultCloudflareOptions.graphqlRateLimit,
+    "`user` or `account`: whose budget GraphQL queries are paid from, the token's user's or the account's and zone's."
   ),
   integer(
     "RAINLOGS_CLOUDFLARE_SILENT_THROTTLE_MS",

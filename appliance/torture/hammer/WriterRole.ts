@@ -5,6 +5,7 @@
 import * as Archiver from "@rainlogs/core/archive/Archiver"
 import { ObjectAdoption } from "@rainlogs/core/archive/ObjectAdoption"
 import { Opener } from "@rainlogs/core/archive/Opener"
+import { Planner } from "@rainlogs/core/archive/Planner"
 import { Sealer } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import { WindowLedger } from "@rainlogs/core/archive/WindowLedger"
@@ -58,6 +59,8 @@ const road = ({ directory }: HammerProcessOptions, { number }: Share) =>
       ObjectAdoption.layer.pipe(Layer.provide(Opener.layer())),
       WindowGrowth.layer,
       PipelineRun.layer.pipe(Layer.provide(Layer.merge(PipelineStoreSql.layer, PseudonymKeysSql.layer))),
+      // No window of this source is ever too old, so nothing is planned or declared here.
+      Layer.mock(Planner, {}),
       Layer.succeed(PublishLoop, PublishLoop.of({ notify: () => Effect.void }))
     )),
     Layer.provide(CollectionStrategies.layerOne),

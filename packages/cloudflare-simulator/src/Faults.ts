@@ -36,15 +36,23 @@ export type Fault =
   | { readonly kind: "array-line" }
   /** Legal: the right body under a content type that does not fit it. */
   | { readonly kind: "odd-content-type" }
+  /** GraphQL only: status 200 with `data: null` and this error. */
+  | { readonly kind: "graphql-error"; readonly message?: string; readonly code?: string }
 
 /** The name of a fault. */
 export type FaultKind = Fault["kind"]
 
 /** Which requests a fault strikes. */
-export type FaultTarget = "received" | "fields" | "retention" | "verify" | "zones"
+export type FaultTarget = "received" | "fields" | "retention" | "verify" | "zones" | "graphql"
 
 /** Faults that replace the response or the connection before the request is looked at. */
-const edgeKinds: ReadonlySet<FaultKind> = new Set<FaultKind>(["too-many-requests", "server-error", "timeout", "html"])
+const edgeKinds: ReadonlySet<FaultKind> = new Set<FaultKind>([
+  "too-many-requests",
+  "server-error",
+  "timeout",
+  "html",
+  "graphql-error"
+])
 
 /** Whether a fault acts before the request is judged (`edge`) or on the body of a 200 answer (`body`). */
 export const faultStage = (fault: Fault): "edge" | "body" =>
@@ -64,7 +72,8 @@ export const defaultFaultWeights: Readonly<Record<FaultKind, number>> = {
   html: 1,
   "foreign-line": 1,
   "array-line": 1,
-  "odd-content-type": 1
+  "odd-content-type": 1,
+  "graphql-error": 0
 }
 
 /** Every kind of fault. */
@@ -81,7 +90,8 @@ export const faultKinds: ReadonlyArray<FaultKind> = [
   "html",
   "foreign-line",
   "array-line",
-  "odd-content-type"
+  "odd-content-type",
+  "graphql-error"
 ]
 
 /** The random mode. */

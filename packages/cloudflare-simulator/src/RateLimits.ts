@@ -13,6 +13,8 @@ export interface Limits {
   readonly perUserPerFiveMinutes: number
   /** Timeouts per zone and hour; one more blocks the zone for an hour. */
   readonly timeoutsPerHour: number
+  /** GraphQL queries per user (or, in account-based mode, per zone) and five minutes. */
+  readonly graphqlPerFiveMinutes: number
 }
 
 /** Cloudflare's published figures. */
@@ -20,7 +22,8 @@ export const cloudflareLimits: Limits = {
   perZonePerMinute: 15,
   perUserPerMinute: 180,
   perUserPerFiveMinutes: 1200,
-  timeoutsPerHour: 12
+  timeoutsPerHour: 12,
+  graphqlPerFiveMinutes: 300
 }
 
 /** The verdict on one request: what is left of the user's budget, or how long to wait. */
@@ -73,6 +76,14 @@ export class RateLimits {
       remaining: limits.perUserPerFiveMinutes - global.length,
       resetSeconds: Math.ceil(((global[0] ?? nowMs) + FIVE_MINUTES_MS - nowMs) / 1000)
     }
+  }
+
+  /** Judges a GraphQL query of `payer` and counts it if it is allowed. */
+  admitGraphql(nowMs: number, payer: string): boolean {
+    const recent = this.#recent(`graphql ${payer}`, nowMs, FIVE_MINUTES_MS)
+    if (recent.length >= this.#limits.graphqlPerFiveMinutes) return false
+    recent.push(nowMs)
+    return true
   }
 
   /** Counts a request of the zone that timed out (408). */

@@ -1,6 +1,7 @@
 /** Turns answers, refusals and edge faults into what goes over the socket. */
 import { htmlPage, type SmallResponse, text, throttled, throttledText } from "./ErrorBodies.ts"
 import type { Fault } from "./Faults.ts"
+import { graphqlError } from "./GraphqlAnswers.ts"
 import type { ReceivedQuery } from "./ReceivedQuery.ts"
 import type { Answer } from "./Routes.ts"
 import { Draws } from "./Seed.ts"
@@ -22,7 +23,7 @@ export const small = (response: SmallResponse, headers: Readonly<Record<string, 
 })
 
 /** The response of a fault that acts before the request is looked at. */
-export const edgeFault = (fault: Fault): SmallResponse => {
+export const edgeFault = (fault: Fault, nowMs: number): SmallResponse => {
   switch (fault.kind) {
     case "too-many-requests": {
       const body = fault.body === "text" ? throttledText() : throttled()
@@ -30,6 +31,8 @@ export const edgeFault = (fault: Fault): SmallResponse => {
         ? body
         : { ...body, headers: { "retry-after": String(fault.retryAfterSeconds ?? 1) } }
     }
+    case "graphql-error":
+      return graphqlError(fault.message ?? "unable to execute query, please try again later", nowMs, fault.code)
     case "timeout":
       return text(408, "")
     case "html":

@@ -14,6 +14,7 @@ import {
   unauthorizedResource
 } from "./ErrorBodies.ts"
 import type { FaultTarget } from "./Faults.ts"
+import { answerGraphql } from "./GraphqlAnswers.ts"
 import { fieldDescriptions } from "./HttpRequestFields.ts"
 import { parseReceivedQuery, type ReceivedQuery } from "./ReceivedQuery.ts"
 import type { SimulatedZone } from "./SimulatedZone.ts"
@@ -38,6 +39,7 @@ export const matchCall = (
     return { call: { target: "verify", zoneId: undefined, method } }
   }
   if (rest === "/zones" && method === "GET") return { call: { target: "zones", zoneId: undefined, method } }
+  if (rest === "/graphql" && method === "POST") return { call: { target: "graphql", zoneId: undefined, method } }
   const match = /^\/zones\/([^/]+)(\/.*)?$/.exec(rest)
   if (match === null) return noRoute
   const [, zoneId = "", tail = ""] = match
@@ -60,6 +62,8 @@ export interface Context {
   readonly zones: ReadonlyMap<string, SimulatedZone>
   readonly parameters: URLSearchParams
   readonly request: IncomingMessage
+  /** The body of a GraphQL request. */
+  readonly body: string
   readonly nowMs: number
   readonly settleMs: number
 }
@@ -78,6 +82,8 @@ export const answer = async (context: Context): Promise<Answer> => {
       return { small: verifyToken(context) }
     case "zones":
       return { small: call.zoneId === undefined ? listZones(context) : oneZone(context, call.zoneId) }
+    case "graphql":
+      return { small: answerGraphql(context) }
     case "received":
     case "fields":
     case "retention": {

@@ -1,4 +1,5 @@
 /** One zone of the simulated account: its options, its records, and since when Cloudflare keeps its logs. */
+import { GraphqlRows, type GraphqlZoneOptions } from "./GraphqlRows.ts"
 import { type FieldSet, fieldsOf } from "./HttpRequestFields.ts"
 import { RecordGenerator, type StreamOptions } from "./RecordGenerator.ts"
 
@@ -25,6 +26,8 @@ export interface ZoneOptions {
    * Absent: `entitled` for Enterprise, else `forbidden`.
    */
   readonly logpull?: "entitled" | "forbidden" | "no-content" | undefined
+  /** What its GraphQL datasets hold. */
+  readonly graphql?: GraphqlZoneOptions | undefined
 }
 
 /** A half-open interval of Unix milliseconds. */
@@ -39,6 +42,7 @@ export class SimulatedZone {
   readonly generator: RecordGenerator
   readonly fields: ReadonlySet<string>
   readonly logpull: "entitled" | "forbidden" | "no-content"
+  readonly graphql: { readonly firewallEventsAdaptive: GraphqlRows; readonly httpRequestsAdaptive: GraphqlRows }
   #kept: Array<Interval>
 
   constructor(options: ZoneOptions) {
@@ -49,6 +53,10 @@ export class SimulatedZone {
     }
     this.options = options
     this.generator = new RecordGenerator(options)
+    this.graphql = {
+      firewallEventsAdaptive: new GraphqlRows("firewallEventsAdaptive", options),
+      httpRequestsAdaptive: new GraphqlRows("httpRequestsAdaptive", options)
+    }
     this.fields = new Set(fieldsOf(options.fieldSet ?? "standard"))
     this.logpull = options.logpull ?? (options.plan === "enterprise" ? "entitled" : "forbidden")
     this.#kept = options.retention ? [{ fromMs: options.startedAt ?? -Infinity, toMs: Infinity }] : []

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { authenticate, type TokenOptions, tokenStatus } from "./Authentication.ts"
 import { authenticationError, htmlPage, throttled } from "./ErrorBodies.ts"
 import { type Fault, Faults, type Outage } from "./Faults.ts"
+import { graphqlError } from "./GraphqlAnswers.ts"
 import { cloudflareLimits, type Limits, RateLimits } from "./RateLimits.ts"
 import type { ReceivedQuery } from "./ReceivedQuery.ts"
 import { edgeFault, rateHeaders, replyOf, small } from "./Replies.ts"
@@ -78,6 +79,25 @@ const close = (server: Server): Promise<void> =>
     server.closeAllConnections()
   })
 
+const longestQuery = 262_144
+
+const bodyOf = async (request: IncomingMessage): Promise<string> => {
+  const parts: Array<Buffer> = []
+  let size = 0
+  for await (const part of request) {
+    const bytes = Buffer.from(part)
+    size += bytes.length
+    if (size <= longestQuery) parts.push(bytes)
+  }
+  return Buffer.concat(parts).toString()
+}
+
+/** Whose GraphQL budget a query is paid from: the token's, or in account-based mode the zone's. */
+const graphqlPayer = (request: IncomingMessage, token: TokenOptions, body: string): string =>
+  request.headers["x-rate-limit-type"] === "account-based"
+    ? `zone ${/zoneTag: ?\\"([0-9a-f]{32})/.exec(body)?.[1] ?? ""}`
+    : `user ${token.token}`
+
 /** Starts a simulator; resolves once it listens. */
 export const startSimulator = async (options: SimulatorOptions): Promise<Simulator> => {
   const host = options.host ?? "127.0.0.1"
@@ -131,9 +151,10 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
       const matched = matchCall(request.method ?? "GET", path)
       if ("refusal" in matched) return send(small(matched.refusal), undefined)
       call = matched.call
+      const body = call.target === "graphql" ? await bodyOf(request) : ""
       const planned = faults.forRequest(
         call.target,
-        `${path}?${url.searchParams.get("start") ?? ""}-${url.searchParams.get("end") ?? ""}`
+        `${path}?${url.searchParams.get("start") ?? ""}-${url.searchParams.get("end") ?? ""}${body}`
       )
       fault = planned.at("edge")
       if (fault !== undefined) {
@@ -141,7 +162,7 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
           return { ending: await holdSilently(response, fault.holdMs ?? 35_000), lines: 0, bytes: 0 }
         }
         if (fault.kind === "timeout" && call.zoneId !== undefined) limits.timedOut(nowMs, call.zoneId)
-        return send(small(edgeFault(fault)), undefined)
+        return send(small(edgeFault(fault, nowMs)), undefined)
       }
       const identity = authenticate(request.headers, options.tokens)
       if ("refusal" in identity) return send(small(identity.refusal), undefined)
@@ -149,7 +170,21 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
       if (call.target !== "verify" && tokenStatus(token, nowMs) !== "active") {
         return send(small(authenticationError(401)), undefined)
       }
-      const verdict = limits.admit(nowMs, token.token, call.target === "received" ? call.zoneId : undefined)
+      if (call.target === "graphql" && !limits.admitGraphql(nowMs, graphqlPayer(request, token, body))) {
+        totals.rateLimited++
+        return send(
+          small(
+            request.headers["x-rate-limit-type"] === "account-based"
+              ? graphqlError("Account has exceeded its rate limit. Please try again after 5 minutes", nowMs, "budget")
+              : { ...graphqlError("rate limiter budget depleted, try again after 5 minutes", nowMs), status: 429 }
+          ),
+          undefined
+        )
+      }
+      // GraphQL has a budget of its own and no budget headers.
+      const verdict = call.target === "graphql"
+        ? { allowed: true as const, remaining: 0, resetSeconds: 0 }
+        : limits.admit(nowMs, token.token, call.target === "received" ? call.zoneId : undefined)
       if (!verdict.allowed) {
         totals.rateLimited++
         return send(
@@ -166,10 +201,15 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
         zones,
         parameters: url.searchParams,
         request,
+        body,
         nowMs,
         settleMs: options.settleMs ?? 60_000
       })
-      const reply = replyOf(result, combine(number, 0x6f72646572), rateHeaders(verdict.remaining, verdict.resetSeconds))
+      const reply = replyOf(
+        result,
+        combine(number, 0x6f72646572),
+        call.target === "graphql" ? {} : rateHeaders(verdict.remaining, verdict.resetSeconds)
+      )
       if ("records" in result) query = result.records
       fault = reply.status === 200 ? planned.at("body") : undefined
       const sent = await send(reply, fault)

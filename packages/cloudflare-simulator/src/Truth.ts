@@ -1,6 +1,8 @@
 /** What really exists: the exact lines of any window, and what the simulator sent to whom. Tests compare archives with it. */
 import { setImmediate as nextTurn } from "node:timers/promises"
 import type { FaultKind } from "./Faults.ts"
+import type { GraphqlDataset } from "./GraphqlDatasets.ts"
+import { printRow } from "./GraphqlRows.ts"
 import { type MultisetDigest, MultisetDigester } from "./MultisetDigest.ts"
 import type { PrintOptions } from "./RecordGenerator.ts"
 import type { SimulatedZone } from "./SimulatedZone.ts"
@@ -58,6 +60,22 @@ export class Truth {
   ): Promise<MultisetDigest> {
     const digester = new MultisetDigester()
     for await (const chunk of this.#chunks(zone, fromMs, toMs, options)) digester.addLines(chunk)
+    return digester.finish()
+  }
+
+  /** The digest of every row of a GraphQL dataset's window, unsampled and however late, printed with these fields. */
+  graphqlDigest(
+    zone: string,
+    dataset: GraphqlDataset,
+    window: { readonly fromMs: number; readonly toMs: number },
+    fields: ReadonlyArray<string>
+  ): MultisetDigest {
+    const simulated = this.#zones.get(zone)
+    if (simulated === undefined) throw new RangeError(`the simulator has no zone ${JSON.stringify(zone)}`)
+    const digester = new MultisetDigester()
+    for (const row of simulated.graphql[dataset].all(window.fromMs, window.toMs)) {
+      digester.add(Buffer.from(printRow(row, fields, 1)))
+    }
     return digester.finish()
   }
 

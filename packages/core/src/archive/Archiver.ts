@@ -20,6 +20,7 @@ import { decideFailure, type Failure } from "./FailureDecision.ts"
 import * as GivenBack from "./GivenBack.ts"
 import type { QueuedJob } from "./JobQueue.ts"
 import { ObjectAdoption } from "./ObjectAdoption.ts"
+import { Planner } from "./Planner.ts"
 import { defaultPlanning, givenUpBefore, type PlanningOptions } from "./PlanWindows.ts"
 import { Sealer } from "./Sealer.ts"
 import { WindowGrowth } from "./WindowGrowth.ts"
@@ -81,6 +82,7 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
   const adoption = yield* ObjectAdoption
   const publisher = yield* PublishLoop
   const growth = yield* WindowGrowth
+  const planner = yield* Planner
   const kms = yield* Kms
 
   const targetOf = Effect.fnUntraced(function*({ source }: LeasedJob) {
@@ -181,6 +183,13 @@ const make = Effect.fnUntraced(function*(options: ArchiverOptions) {
       }
       case "postpone":
         yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now + decision.delayMs, now)
+        return "retried" as const
+      case "give-up":
+        yield* windows.retry(leased, { ...recorded, counts: "postponement" }, now + 600_000, now)
+        yield* planner.declareGap({ source, range: job.window, reason: "expired", detail: decision.detail }).pipe(
+          // The window waits, and the next attempt declares it.
+          Effect.catch((error) => Effect.logWarning("the gap is not declared yet", error))
+        )
         return "retried" as const
       case "split":
         yield* windows.split(leased, decision.at, now)

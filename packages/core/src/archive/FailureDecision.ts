@@ -1,6 +1,7 @@
 /**
- * What to do with a window whose attempt failed: a pure decision on the failure's category. Nothing is ever given
- * up here: a window is retried until the source has forgotten it, and then the planner declares a gap.
+ * What to do with a window whose attempt failed: a pure decision on the failure's category. A window is
+ * retried until the source has forgotten it, and then the planner declares a gap; only where a zone reads back less far
+ * than its source may is that found out here.
  */
 import type { CollectionLimits } from "../collect/CollectionStrategy.ts"
 import type { BlockReason } from "../domain/Source.ts"
@@ -30,12 +31,14 @@ export interface Failure {
 /**
  * `retry` waits an exponential back-off of `attempt` (or the server's wish, if longer); `postpone` waits `delayMs` and
  * does not count as a failure; `split` cuts the window, and `lesson` says whether its length was to blame, so that the
- * next are to be planned shorter; `block` stops the source until somebody mends the cause.
+ * next are to be planned shorter; `give-up` makes the window a gap: the zone reads back less far than its source may;
+ * `block` stops the source until somebody mends the cause.
  */
 export type Decision =
   | { readonly action: "retry"; readonly attempt: number; readonly atLeastMs: number }
   | { readonly action: "postpone"; readonly delayMs: number }
   | { readonly action: "split"; readonly at: number; readonly lesson: "plan-shorter" | "none" }
+  | { readonly action: "give-up"; readonly detail: string }
   | { readonly action: "block"; readonly reason: BlockReason; readonly remedy: string }
 
 /** After so many failures in a row a window is tried in halves: shorter streams break less often. */
@@ -81,6 +84,9 @@ export const blockOf = (failure: Pick<Failure, "code" | "detail" | "remedy">) =>
   remedy: failure.remedy ?? failure.detail
 })
 
+/** The code of a window that is older than its zone, though not its source, reads back. */
+const beyondReach = "beyond-reach"
+
 /** Decides on a failed attempt of `window`, which failed `failures` times before. */
 export const decideFailure = (
   failure: Failure,
@@ -96,6 +102,7 @@ export const decideFailure = (
     case "not-ready":
       return { action: "postpone", delayMs: 60_000 }
     case "expired":
+      if (failure.code === beyondReach) return { action: "give-up", detail: failure.detail }
       return { action: "postpone", delayMs: 600_000 }
     case "unauthorised":
     case "blocked":

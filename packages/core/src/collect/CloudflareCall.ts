@@ -21,14 +21,18 @@ export interface CloudflareCall extends RequestFacts {
   /** Path below the base URL. */
   readonly path: string
   readonly query: Readonly<Record<string, string>>
-  /** Whether it counts among the Logpull requests of zone and user. */
-  readonly family: "logpull" | "api"
+  /** The JSON text to post; absent: a GET. */
+  readonly body?: string
+  /** Which budgets it is paid from: Logpull requests count twice, GraphQL queries have a budget of their own. */
+  readonly family: "logpull" | "api" | "graphql"
 }
 
 /** A 200 whose body has begun. The caller reads it within the scope, {@link settled}. */
 export interface CloudflareBody {
   readonly bytes: Stream.Stream<Uint8Array, CollectionError>
   readonly permit: Permit
+  /** For a 200 that says «too many» in its body: pauses the budget; succeeds with the wait, ms. */
+  readonly pause: Effect.Effect<number>
 }
 
 /** What an error says of the other side: only failing to serve counts against it, any clear answer shows it alive. */
@@ -75,6 +79,21 @@ export const textUpTo = (limit: number) => (bytes: Stream.Stream<Uint8Array, Col
     return text
   })
 
+/** Reads a whole body as UTF-8 text, or undefined if it is longer than `limit` bytes; the rest is not waited for. */
+export const wholeText = (limit: number) => (bytes: Stream.Stream<Uint8Array, CollectionError>) =>
+  Effect.gen(function*() {
+    const parts: Array<string> = []
+    const decoder = new TextDecoder()
+    let size = 0
+    yield* Stream.runForEachWhile(bytes, (piece) =>
+      Effect.sync(() => {
+        size += piece.length
+        if (size <= limit) parts.push(decoder.decode(piece, { stream: true }))
+        return size <= limit
+      }))
+    return size > limit ? undefined : parts.join("") + decoder.decode()
+  })
+
 /** Builds the function that makes requests. */
 export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) {
   const http = HttpClient.withScope(yield* HttpClient.HttpClient)
@@ -84,8 +103,14 @@ export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) 
   /** Budgets are per credential too: what one customer spends on a zone id never holds up another's. */
   const budgetsOf = (call: CloudflareCall) => {
     const user = fingerprint(call.token)
-    const api: Budget = { key: `api ${user}`, limit: options.requestsPerFiveMinutes, windowMs: 300_000 }
-    const logpull: ReadonlyArray<Budget> = call.family === "api" ? [] : [
+    const api: Budget = call.family === "graphql"
+      ? {
+        key: options.graphqlRateLimit === "account" ? `graphql ${user} ${call.zone ?? ""}` : `graphql ${user}`,
+        limit: options.graphqlRequestsPerFiveMinutes,
+        windowMs: 300_000
+      }
+      : { key: `api ${user}`, limit: options.requestsPerFiveMinutes, windowMs: 300_000 }
+    const logpull: ReadonlyArray<Budget> = call.family !== "logpull" ? [] : [
       { key: `logpull ${user}`, limit: options.userRequestsPerMinute, windowMs: 60_000 },
       ...(call.zone === null
         ? []
@@ -105,15 +130,24 @@ export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) 
   })
 
   const request = (call: CloudflareCall) =>
-    HttpClientRequest.get(`${options.baseUrl}${call.path}`).pipe(
-      HttpClientRequest.setUrlParams(call.query),
-      HttpClientRequest.setHeaders({
-        accept: "*/*",
-        "accept-encoding": "gzip",
-        authorization: `Bearer ${Redacted.value(call.token)}`,
-        "user-agent": "rainlogs"
-      })
-    )
+    (call.body === undefined
+      ? HttpClientRequest.get(`${options.baseUrl}${call.path}`)
+      : HttpClientRequest.bodyText(
+        HttpClientRequest.post(`${options.baseUrl}${call.path}`),
+        call.body,
+        "application/json"
+      )).pipe(
+        HttpClientRequest.setUrlParams(call.query),
+        HttpClientRequest.setHeaders({
+          accept: "*/*",
+          "accept-encoding": "gzip",
+          authorization: `Bearer ${Redacted.value(call.token)}`,
+          "user-agent": "rainlogs",
+          ...(call.family === "graphql" && options.graphqlRateLimit === "account"
+            ? { "x-rate-limit-type": "account-based" }
+            : {})
+        })
+      )
 
   /** Fails with what a response says that is not a 200 with data. */
   const refused = Effect.fnUntraced(function*(
@@ -172,7 +206,7 @@ export const makeCall = Effect.fnUntraced(function*(options: CloudflareOptions) 
         deadline,
         longestBytes: options.longestResponseBytes
       })
-      return { bytes, permit } satisfies CloudflareBody
+      return { bytes, permit, pause: pauseFor(call, null, "") } satisfies CloudflareBody
     }).pipe(Effect.tapError((error) => permit.settle(outcomeOf(error), error.retryAfterMs)))
   })
 

@@ -8,7 +8,7 @@ import { CloudflareZoneId } from "../domain/Identifier.ts"
 import type { Window } from "../domain/Window.ts"
 import type { CircuitBreaker } from "../resilience/CircuitBreaker.ts"
 import type { RateBudget } from "../resilience/RateBudget.ts"
-import { type CloudflareCall, makeCall, settled, textUpTo } from "./CloudflareCall.ts"
+import { type CloudflareCall, makeCall, outcomeOf, settled, textUpTo, wholeText } from "./CloudflareCall.ts"
 import { errorOf } from "./CloudflareErrors.ts"
 import { type CloudflareOptions, cloudflareOptions, warnIfUnprotected } from "./CloudflareOptions.ts"
 import { CollectionError } from "./CollectionError.ts"
@@ -45,6 +45,22 @@ const FieldList = Schema.Record(
 /** JSON answers are small; a larger one is none of Cloudflare's. */
 const longestJsonBytes = 4 * 1024 * 1024
 
+/** A GraphQL answer that is read, bytes: it is held whole, some of them at once. */
+const longestGraphqlBytes = 32 * 1024 * 1024
+
+const tooLarge = new CollectionError({
+  category: "oversize",
+  code: "answer-too-large",
+  detail: `graphql: the answer is larger than ${longestGraphqlBytes / 1024 ** 2} MiB`,
+  remedy: "Nothing to do: the window is asked for in parts.",
+  retryAfterMs: null
+})
+
+/** Whether a GraphQL answer has errors: `data` is null then, and `errors` a list; both come first or last. */
+const hasErrors = (body: string): boolean =>
+  /^\s*\{\s*"(?:data"\s*:\s*null|errors"\s*:\s*\[|success"\s*:\s*false)/.test(body) ||
+  /"errors"\s*:\s*\[\s*\{[^]{0,65536}$/.test(body.slice(-65_536))
+
 /** The calls Rainlogs makes. */
 export class CloudflareClient extends Context.Service<CloudflareClient, {
   /** Whether the token is active, and until when. */
@@ -70,6 +86,16 @@ export class CloudflareClient extends Context.Service<CloudflareClient, {
     window: Window,
     fields: ReadonlyArray<string>
   ) => Effect.Effect<Stream.Stream<Uint8Array, CollectionError>, CollectionError, Scope.Scope>
+  /**
+   * The body of the answer to a GraphQL query about the zone, `api` naming the dataset; needs “Analytics Read”. Fails
+   * with what its `errors` say, and with `answer-too-large` above 32 MiB.
+   */
+  readonly graphql: (
+    token: Token,
+    zone: CloudflareZoneId,
+    api: string,
+    query: string
+  ) => Effect.Effect<string, CollectionError>
 }>()("@rainlogs/core/CloudflareClient") {
   /** The client with these settings. */
   static readonly layerOptions = (options: CloudflareOptions): Layer.Layer<CloudflareClient, never, Needs> =>
@@ -190,5 +216,50 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
     return settled(permit)(logpullBody(bytes))
   })
 
-  return CloudflareClient.of({ verifyToken, zone, zonesByName, logpullFields, logpullRetention, logpullReceived })
+  const graphql = Effect.fn("CloudflareClient.graphql")((
+    token: Token,
+    id: CloudflareZoneId,
+    api: string,
+    query: string
+  ) => {
+    const request: CloudflareCall = {
+      api,
+      zone: id,
+      path: "/graphql",
+      query: {},
+      body: JSON.stringify({ query }),
+      family: "graphql",
+      permission: "Analytics Read",
+      token
+    }
+    return Effect.scoped(Effect.gen(function*() {
+      const { bytes, pause, permit } = yield* call(request)
+      const body = yield* wholeText(longestGraphqlBytes)(bytes).pipe(
+        Effect.tapError((error) => permit.settle(outcomeOf(error), error.retryAfterMs))
+      )
+      if (body === undefined) {
+        yield* permit.settle("success")
+        return yield* tooLarge
+      }
+      if (!hasErrors(body)) {
+        yield* permit.settle("success")
+        return body
+      }
+      const answer = { status: 200, contentType: "application/json", body: body.slice(0, 16_384), retryAfterMs: null }
+      const said = errorOf(answer, request)
+      const error = said.category === "throttled" ? errorOf({ ...answer, retryAfterMs: yield* pause }, request) : said
+      yield* permit.settle(outcomeOf(error), error.retryAfterMs)
+      return yield* error
+    }))
+  })
+
+  return CloudflareClient.of({
+    graphql,
+    verifyToken,
+    zone,
+    zonesByName,
+    logpullFields,
+    logpullRetention,
+    logpullReceived
+  })
 })

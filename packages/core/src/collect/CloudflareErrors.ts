@@ -5,6 +5,7 @@
  */
 import { Option, Redacted, Schema } from "effect"
 import { CollectionError } from "./CollectionError.ts"
+import { graphqlRows } from "./GraphqlErrors.ts"
 
 type Category = CollectionError["category"]
 
@@ -29,8 +30,8 @@ export interface RequestFacts {
   readonly token: Redacted.Redacted<string>
 }
 
-/** One row: an answer matches if its status is listed and its body has one of the codes or matches the text. */
-interface Row {
+/** One row of the table: an answer matches if its status is listed and its body has one of the codes or matches the text. */
+export interface AnswerRow {
   readonly statuses: ReadonlyArray<number> | "any"
   /** Codes of the envelope's errors, or the text of the body; absent: the status alone decides. */
   readonly match?: ReadonlyArray<number> | RegExp
@@ -45,7 +46,7 @@ const tokenRemedy = ({ permission }: RequestFacts): string => (permission === nu
   : `Give the zone a Cloudflare API token that is active, not expired, includes this zone, and has the permission “${permission}”.`)
 
 /** The table; the first row that matches decides. */
-const rows: ReadonlyArray<Row> = [
+const rows: ReadonlyArray<AnswerRow> = [
   {
     statuses: [204],
     category: "blocked",
@@ -69,6 +70,7 @@ const rows: ReadonlyArray<Row> = [
     what: "no data flowed for 30 s at Cloudflare's side",
     remedy: null
   },
+  ...graphqlRows,
   {
     statuses: [400],
     match: /too early/i,
@@ -219,14 +221,14 @@ export const excerpt = (answer: CloudflareAnswer, token: Redacted.Redacted<strin
   return plain.length > 160 ? `${plain.slice(0, 157)}...` : plain
 }
 
-const matches = (row: Row, answer: CloudflareAnswer, codes: ReadonlyArray<number>): boolean => {
+const matches = (row: AnswerRow, answer: CloudflareAnswer, codes: ReadonlyArray<number>): boolean => {
   if (row.statuses !== "any" && !row.statuses.includes(answer.status)) return false
   if (row.match === undefined) return true
   return row.match instanceof RegExp ? row.match.test(answer.body) : row.match.some((code) => codes.includes(code))
 }
 
 /** Decides by the status alone. */
-const byStatus = (answer: CloudflareAnswer): Omit<Row, "statuses"> => {
+const byStatus = (answer: CloudflareAnswer): Omit<AnswerRow, "statuses"> => {
   const { status } = answer
   const baseUrl = "Check RAINLOGS_CLOUDFLARE_BASE_URL and any proxy in between."
   if (status >= 500) return { category: "transient", code: "server-error", what: "Cloudflare failed", remedy: null }

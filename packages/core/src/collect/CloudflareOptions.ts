@@ -18,6 +18,10 @@ export interface CloudflareOptions {
   readonly userRequestsPerMinute: number
   /** API requests of any kind per token in 5 min. */
   readonly requestsPerFiveMinutes: number
+  /** GraphQL queries per token, or per zone, in 5 min. */
+  readonly graphqlRequestsPerFiveMinutes: number
+  /** Whose budget GraphQL queries are paid from: the user's, or account and zone («Account-based rate limiting»). */
+  readonly graphqlRateLimit: "user" | "account"
   /** How long a token's calls pause after a 429 without `Retry-After` («API rate limits»: all calls are blocked 5 min). */
   readonly silentThrottleMs: number
   /** The largest response after decompression; Cloudflare documents 10 GiB. */
@@ -32,6 +36,8 @@ export const defaultCloudflareOptions: CloudflareOptions = {
   zoneRequestsPerMinute: 15,
   userRequestsPerMinute: 180,
   requestsPerFiveMinutes: 1_200,
+  graphqlRequestsPerFiveMinutes: 300,
+  graphqlRateLimit: "user",
   silentThrottleMs: 300_000,
   longestResponseBytes: 10 * 1024 ** 3
 }
@@ -78,6 +84,13 @@ export const cloudflareOptions: Config.Config<CloudflareOptions> = Config.all({
   requestsPerFiveMinutes: atLeastOne(
     "RAINLOGS_CLOUDFLARE_REQUESTS_PER_5_MINUTES",
     defaultCloudflareOptions.requestsPerFiveMinutes
+  ),
+  graphqlRequestsPerFiveMinutes: atLeastOne(
+    "RAINLOGS_CLOUDFLARE_GRAPHQL_REQUESTS_PER_5_MINUTES",
+    defaultCloudflareOptions.graphqlRequestsPerFiveMinutes
+  ),
+  graphqlRateLimit: Config.Literals(["user", "account"], "RAINLOGS_CLOUDFLARE_GRAPHQL_RATE_LIMIT").pipe(
+    Config.withDefault(defaultCloudflareOptions.graphqlRateLimit)
   ),
   silentThrottleMs: atLeastOne("RAINLOGS_CLOUDFLARE_SILENT_THROTTLE_MS", defaultCloudflareOptions.silentThrottleMs),
   longestResponseBytes: atLeastOne(

@@ -26,6 +26,8 @@ describe("settings", () => {
     ["RAINLOGS_CLOUDFLARE_BASE_URL", "https://me:secret@api.cloudflare.com"],
     ["RAINLOGS_CLOUDFLARE_BASE_URL", "https://api.cloudflare.com/?a=1"],
     ["RAINLOGS_CLOUDFLARE_ZONE_REQUESTS_PER_MINUTE", "0"],
+    ["RAINLOGS_CLOUDFLARE_GRAPHQL_REQUESTS_PER_5_MINUTES", "0"],
+    ["RAINLOGS_CLOUDFLARE_GRAPHQL_RATE_LIMIT", "none"],
     ["RAINLOGS_CLOUDFLARE_IDLE_TIMEOUT_MS", "soon"]
   ])("refuse %s=%s", ([name, value]) =>
     Effect.gen(function*() {

@@ -4,6 +4,9 @@
 import { MultisetDigester } from "@rainlogs/cloudflare-simulator/MultisetDigest"
 import { CustomerStore } from "@rainlogs/core/archive/CustomerStore"
 import { type JobView, WindowLedger } from "@rainlogs/core/archive/WindowLedger"
+import { firewallEvents } from "@rainlogs/core/collect/FirewallEvents"
+import { selection } from "@rainlogs/core/collect/GraphqlSettings"
+import { sampledRequests } from "@rainlogs/core/collect/SampledRequests"
 import type { Source } from "@rainlogs/core/domain/Source"
 import { Signer } from "@rainlogs/core/ledger/Signer"
 import { openDirectory } from "@rainlogs/verify/node/DirectoryReader"
@@ -40,8 +43,22 @@ export const digestOf = Effect.fnUntraced(function*({ opener }: Process, source:
   return digester.addLines(Buffer.concat(parts)).finish()
 })
 
+const graphqlSources = [firewallEvents, sampledRequests]
+
 /** What the simulator says of the same window. */
-export const truthOf = (road: Road, { from, to }: { readonly from: number; readonly to: number }) =>
+export const truthOf = (road: Road, window: { readonly from: number; readonly to: number }) => {
+  const dataset = graphqlSources.find(({ source }) => source === road.source)
+  return dataset === undefined ? receivedTruth(road, window) : Effect.sync(() =>
+    road.simulator.truth.graphqlDigest(
+      road.cloudflare.options.id,
+      dataset.name,
+      { fromMs: window.from, toMs: window.to },
+      selection(dataset, road.cloudflare.graphql[dataset.name].settings)
+    )
+  )
+}
+
+const receivedTruth = (road: Road, { from, to }: { readonly from: number; readonly to: number }) =>
   Effect.promise(() =>
     road.simulator.truth.multisetDigest(road.cloudflare.options.id, from, to, {
       fields: [...road.cloudflare.fields].toSorted(),

@@ -18,9 +18,13 @@ import * as Worker from "@rainlogs/core/archive/Worker"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { type CloudflareOptions, defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
+import * as FirewallEvents from "@rainlogs/core/collect/FirewallEvents"
+import { defaultGraphqlOptions } from "@rainlogs/core/collect/GraphqlStrategy"
 import * as Logpull from "@rainlogs/core/collect/Logpull"
+import * as SampledRequests from "@rainlogs/core/collect/SampledRequests"
 import { makeOrigin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, ZoneId } from "@rainlogs/core/domain/Identifier"
+import type { SourceName } from "@rainlogs/core/domain/Source"
 import * as LedgerEvents from "@rainlogs/core/ledger/LedgerEvents"
 import * as Publisher from "@rainlogs/core/ledger/Publisher"
 import * as PublishLoop from "@rainlogs/core/ledger/PublishLoop"
@@ -70,6 +74,10 @@ export const token = "cfut_road-0123456789abcdef"
 export interface RoadOptions {
   /** How far before now the timeline starts, ms; an hour when left out. */
   readonly backfillMs?: number
+  /** The zone's source; Logpull when left out. */
+  readonly source?: SourceName
+  /** How far our clock is ahead of Cloudflare's, ms. */
+  readonly aheadMs?: number
   readonly zone?: Partial<ZoneOptions>
   readonly simulator?: Partial<SimulatorOptions>
 }
@@ -91,7 +99,13 @@ export interface ProcessOptions {
 /** A breaker that never opens: tests of one window at a time. */
 const closedBreaker: BreakerOptions = { threshold: 10_000, coolDownMs: 100, coolDownCapMs: 1000 }
 
-const manyRequests = { perZonePerMinute: 1e6, perUserPerMinute: 1e6, perUserPerFiveMinutes: 1e6, timeoutsPerHour: 1e6 }
+const manyRequests = {
+  perZonePerMinute: 1e6,
+  perUserPerMinute: 1e6,
+  perUserPerFiveMinutes: 1e6,
+  timeoutsPerHour: 1e6,
+  graphqlPerFiveMinutes: 1e6
+}
 
 const temporaryDirectory = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "rainlogs-road-"))),
@@ -102,9 +116,9 @@ const startSimulated = (options: RoadOptions, clock: () => number) =>
   Effect.acquireRelease(
     Effect.promise(() =>
       startSimulator({
-        clock,
+        clock: () => clock() - (options.aheadMs ?? 0),
         limits: manyRequests,
-        tokens: [{ token, status: "active", zones: "all", permissions: ["Zone Read", "Logs Read"] }],
+        tokens: [{ token, status: "active", zones: "all", permissions: ["Zone Read", "Logs Read", "Analytics Read"] }],
         ...options.simulator,
         zones: [{
           id: cloudflareZone,
@@ -133,18 +147,30 @@ const sharedPorts = (directory: string) =>
     )
   ).pipe(Layer.provideMerge(TestDatabase.layer))
 
+const strategyOf = (road: Road, { retentionTtlMs }: ProcessOptions) => {
+  switch (road.source) {
+    case "cloudflare/graphql/firewall_events":
+      return FirewallEvents.layerOptions(defaultGraphqlOptions)
+    case "cloudflare/graphql/http_requests":
+      return SampledRequests.layerOptions(defaultGraphqlOptions)
+    default:
+      return Logpull.layerOptions({
+        ...Logpull.defaultLogpullOptions,
+        retentionTtlMs: retentionTtlMs ?? Logpull.defaultLogpullOptions.retentionTtlMs
+      })
+  }
+}
+
 const processLayer = (road: Road, hooks: Interference.Hooks, options: ProcessOptions) => {
   const planning = { ...defaultPlanning, ...options.planning }
-  const strategy = Logpull.layerOptions({
-    ...Logpull.defaultLogpullOptions,
-    retentionTtlMs: options.retentionTtlMs ?? Logpull.defaultLogpullOptions.retentionTtlMs
-  }).pipe(
+  const strategy = strategyOf(road, options).pipe(
     Layer.provide(CloudflareClient.layerOptions({
       ...defaultCloudflareOptions,
       baseUrl: road.simulator.url,
       zoneRequestsPerMinute: 1e6,
       userRequestsPerMinute: 1e6,
       requestsPerFiveMinutes: 1e6,
+      graphqlRequestsPerFiveMinutes: 1e6,
       silentThrottleMs: 200,
       idleTimeoutMs: 400,
       responseTimeoutMs: 1500,
@@ -198,14 +224,16 @@ export class Road {
   readonly directory: string
   readonly customer: CustomerId
   readonly zone: ZoneId
+  readonly source: SourceName
   readonly log: Array<LogLine>
 
-  constructor(facts: Pick<Road, "clock" | "simulator" | "directory" | "customer" | "zone" | "log">) {
+  constructor(facts: Pick<Road, "clock" | "simulator" | "directory" | "customer" | "zone" | "source" | "log">) {
     this.clock = facts.clock
     this.simulator = facts.simulator
     this.directory = facts.directory
     this.customer = facts.customer
     this.zone = facts.zone
+    this.source = facts.source
     this.log = facts.log
   }
 
@@ -259,6 +287,7 @@ export const onRoad = <A, E, R>(
 ) => {
   const clock = JumpingClock.make(epoch)
   const log: Array<LogLine> = []
+  const source = options.source ?? "cloudflare/logpull/http_requests"
   const keeper = Logger.make(({ cause, logLevel, message }) => {
     log.push({ level: logLevel, text: `${String(message)} ${JSON.stringify(cause)}` })
   })
@@ -283,12 +312,12 @@ export const onRoad = <A, E, R>(
         },
         yield* wrapCloudflareToken(id, zone, Redacted.make(token)),
         [{
-          name: "cloudflare/logpull/http_requests",
+          name: source,
           startsAt: Math.floor((epoch - (options.backfillMs ?? hour)) / minute) * minute,
           windowMs: hour
         }]
       )
-      return yield* test(new Road({ clock, simulator, directory, customer: id, zone, log }))
+      return yield* test(new Road({ clock, simulator, directory, customer: id, zone, source, log }))
     }).pipe(Effect.orDie, Effect.provide(sharedPorts(directory), { local: true }))
   })).pipe(
     Effect.provideService(Clock.Clock, clock),
