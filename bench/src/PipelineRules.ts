@@ -7,11 +7,12 @@ export const benchRules = {
   format: "rainlogs-pipeline/v1",
   rules: [
     { rule: "drop", when: { field: "EdgeResponseStatus", equals: 204 } },
-    { rule: "truncate-ip", field: "ClientIP" },
-    { rule: "redact", field: "ClientRequestUserAgent" }
+    { rule: "truncate-ip", field: "ClientIP", missing: "ignore" },
+    { rule: "redact", field: "ClientRequestUserAgent", missing: "ignore" }
   ]
 }
 
 /** What jq does in its place; it cuts IPv4 addresses only, and prints every line anew. */
-export const jqProgram = "select(.EdgeResponseStatus != 204) | .ClientIP |= sub(\"\\\\.[0-9]+$\"; \".0\") | " +
-  ".ClientRequestUserAgent = \"[redacted]\""
+export const jqProgram =
+  "select(.EdgeResponseStatus != 204) | (.ClientIP | strings) |= sub(\"\\\\.[0-9]+$\"; \".0\") | " +
+  "(.ClientRequestUserAgent | strings) |= \"[redacted]\""
