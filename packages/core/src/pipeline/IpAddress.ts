@@ -19,7 +19,7 @@ export const parseAddress = (text: string): Uint8Array | undefined => {
   const [left = "", right] = text.split("::")
   const head = groupsOf(left)
   const tail = right === undefined ? [] : groupsOf(right)
-  const groups = [...head, ...new Array<number>(8 - head.length - tail.length).fill(0), ...tail]
+  const groups = [...head, ...Array.from({ length: 8 - head.length - tail.length }, () => 0), ...tail]
   return Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]))
 }
 
