@@ -1,9 +1,9 @@
 /**
- * Benchmark `pipeline`: three rules on a file of records, against jq with the same rules.
+ * Benchmark `pipeline`: three rules on a file of records, against sed with the same rules.
  */
 import type { Bench } from "./Bench.ts"
 import { benchOnGenerated, type FileReport } from "./MeasuredProcess.ts"
-import { jqProgram } from "./PipelineRules.ts"
+import { sedProgram } from "./PipelineRules.ts"
 
 /** The benchmark. It fails when a line was not seen. */
 export const pipeline: Bench = {
@@ -15,7 +15,7 @@ export const pipeline: Bench = {
         ...options,
         name: "pipeline",
         script: "PipelineProcess.ts",
-        tools: [{ name: "jq -c", argv: ["jq", "-c", jqProgram] }]
+        tools: [{ name: "sed -E", argv: ["sed", "-E", sedProgram] }]
       },
       (report) => ({ bytesLeft: report.storedBytes })
     )
