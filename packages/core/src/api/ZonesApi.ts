@@ -112,6 +112,24 @@ export const ZoneResource = Schema.Struct({
 }).annotate({ identifier: "Zone" })
 export type ZoneResource = typeof ZoneResource.Type
 
+/** The sources that Rainlogs pulls; what is pushed has endpoints of its own. */
+export const PulledSource = Schema.Literals([
+  "cloudflare/logpull/http_requests",
+  "cloudflare/graphql/firewall_events",
+  "cloudflare/graphql/http_requests"
+])
+
+/** A source to add. */
+export const AddSource = Schema.Struct({
+  name: PulledSource,
+  backfillHours: Schema.optionalKey(
+    Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: mostBackfillHours }))
+  ).annotate({
+    description: `How many hours back the source starts, 0 to ${mostBackfillHours}; 24 if left out. What it does not ` +
+      "keep for so long becomes a gap."
+  })
+}).annotate({ identifier: "AddSource" })
+
 /** The cursor of a page of jobs: a Unix time in ms, alone or followed by `.` and a job id. */
 export const JobCursor = Schema.String.check(
   Schema.isPattern(/^(?:0|[1-9][0-9]{0,15})(?:\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})?$/u, {
@@ -153,6 +171,18 @@ export class ZonesApi extends HttpApiGroup.make("zones")
     }).annotateMerge(
       OpenApi.annotations({ summary: "Show a zone", description: "One zone with status and progress." })
     ),
+    HttpApiEndpoint.post("addSource", "/:id/sources", {
+      params: zoneParameter,
+      payload: AddSource,
+      success: ZoneResource.pipe(HttpApiSchema.status(201)),
+      error: [...bodyProblems, ZoneNotFound, DatabaseUnavailable]
+    }).annotateMerge(OpenApi.annotations({
+      summary: "Add a source",
+      description:
+        "Collects the zone from one more source, with a timeline of its own. A source that the zone has already " +
+        "stays as it is. Whether Cloudflare lets it be collected shows in its status soon after; docs/sources.md says what " +
+        "each can give and which permissions its token needs."
+    })),
     HttpApiEndpoint.post("pull", "/:id/pull", {
       params: zoneParameter,
       success: Schema.Struct({ jobs: Schema.Array(JobId) }).annotate({ identifier: "PulledJobs" }).pipe(

@@ -29,6 +29,9 @@ const hourMs = 3_600_000
  */
 const fullBackfillMarginMs = 15 * minuteMs
 
+/** A source that is added later starts so far back, unless it is told otherwise. */
+const addedBackfillHours = 24
+
 /** Where a new zone's timeline starts (Unix ms, on a full minute). */
 export const startOfArchive = (now: number, backfillHours: number): number =>
   Math.max(
@@ -105,6 +108,18 @@ export const layer = HttpApiBuilder.group(
       get: Effect.fn("ZonesHandlers.get")(function*({ params }) {
         const zone = yield* find(params.id)
         return zoneResource(zone, yield* progress(), yield* circuits(zone))
+      }),
+
+      addSource: Effect.fn("ZonesHandlers.addSource")(function*({ params, payload }) {
+        const zone = yield* find(params.id)
+        const now = yield* Clock.currentTimeMillis
+        yield* customers.addSource(zone.customer, zone.id, {
+          name: payload.name,
+          startsAt: startOfArchive(now, payload.backfillHours ?? addedBackfillHours),
+          windowMs: hourMs
+        }).pipe(Effect.catchTag("DatabaseError", onDatabaseError))
+        const changed = yield* find(zone.id)
+        return zoneResource(changed, yield* progress(), yield* circuits(changed))
       }),
 
       pull: Effect.fn("ZonesHandlers.pull")(function*({ params }) {

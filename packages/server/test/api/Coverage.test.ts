@@ -116,6 +116,28 @@ layer(RealArchive.Live, { timeout: 60_000, excludeTestServices: true })("coverag
       assert.strictEqual((yield* coverage(key, zone, "?from=yesterday")).status, 400)
     }))
 
+  it.effect("has every source of the zone, also one that was added later", () =>
+    Effect.gen(function*() {
+      const { key, zone } = yield* RealArchive.newPulledZone()
+      const other = yield* newCustomer("Mallory")
+      const { request } = yield* TestServer
+      const add = (credential: string, name: string) =>
+        request("POST", `/api/v1/zones/${zone}/sources`, { key: credential, body: { name, backfillHours: 1 } })
+      assert.strictEqual((yield* add(other.key, "cloudflare/graphql/firewall_events")).status, 404)
+      assert.strictEqual((yield* add(key, "cloudflare/logpush/http_requests")).status, 400)
+      const added = yield* add(key, "cloudflare/graphql/firewall_events")
+      assert.strictEqual(added.status, 201)
+      assert.lengthOf(JSON.parse(added.text).sources, 2)
+      const again = yield* add(key, "cloudflare/graphql/firewall_events")
+      assert.strictEqual(again.status, 201)
+      assert.deepStrictEqual(JSON.parse(again.text).sources, JSON.parse(added.text).sources)
+      const { body } = yield* coverage(key, zone)
+      assert.deepStrictEqual(body.sources.map(({ name }) => name).toSorted(), [
+        "cloudflare/graphql/firewall_events",
+        "cloudflare/logpull/http_requests"
+      ])
+    }))
+
   it.effect("says of a blocked source why", () =>
     Effect.gen(function*() {
       const { customer, key, zone } = yield* RealArchive.newPulledZone()

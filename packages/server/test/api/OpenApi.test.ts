@@ -55,6 +55,7 @@ describe("the OpenAPI document", () => {
       "post /api/v1/zones",
       "post /api/v1/zones/{id}/logpush",
       "post /api/v1/zones/{id}/pull",
+      "post /api/v1/zones/{id}/sources",
       "post /customers",
       "put /api/v1/zones/{id}/pipeline",
       "put /customers/{id}/quota"
