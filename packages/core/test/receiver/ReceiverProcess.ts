@@ -21,7 +21,7 @@ const program = Effect.gen(function*() {
     )
   })
   server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
-  yield* Effect.never
+  return yield* Effect.never
 })
 
 Effect.runFork(Effect.scoped(Effect.provide(program, Layer.fresh(BatchSpool.layer({ directory })))))
