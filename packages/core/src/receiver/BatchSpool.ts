@@ -295,9 +295,15 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
             await rm(path, { force: true })
           }))
       )
-      const checked = <A>(run: () => Promise<A>) =>
-        Effect.tryPromise({ try: run, catch: (cause) => cause }).pipe(
-          Effect.catch((cause) => cause instanceof BatchRefused ? Effect.fail(cause) : Effect.die(cause))
+      // What is no refusal is a fault of ours.
+      const checked = <A>(run: () => Promise<A>): Effect.Effect<A, BatchRefused> =>
+        Effect.promise(() =>
+          run().catch((cause: unknown) => {
+            if (cause instanceof BatchRefused) return cause
+            throw cause
+          })
+        ).pipe(
+          Effect.flatMap((result) => result instanceof BatchRefused ? Effect.fail(result) : Effect.succeed(result))
         )
       yield* Stream.runForEach(
         body,
