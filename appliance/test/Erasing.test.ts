@@ -193,5 +193,5 @@ it.live(
         )
       })
     }).pipe(Effect.scoped),
-  300_000
+  600_000
 )

@@ -166,7 +166,7 @@ describe("the spool of batches", () => {
     () =>
       Effect.gen(function*() {
         const directory = yield* temporary
-        const ids = Array.from({ length: 250 }, (_, index) => `r${index}`)
+        const ids = Array.from({ length: 150 }, (_, index) => `r${index}`)
         let draw = 12345
         const below = (limit: number) => (draw = (draw * 1_103_515_245 + 12_345) % 2_147_483_648) % limit
         const child = () =>
