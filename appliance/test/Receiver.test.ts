@@ -162,7 +162,12 @@ it.live(
       assert.strictEqual(yield* told(gzipSync(line("19-0") + line("after"))), "200 stored")
       truth.push(line("after"))
       assert.deepStrictEqual((yield* untilArchived(truth.length)).toSorted(), truth.toSorted())
-      const gaps = (yield* jobs).filter(({ state }) => state === "gap")
+      const gapsNow = Effect.map(jobs, (all) => all.filter(({ state }) => state === "gap"))
+      let gaps = yield* gapsNow
+      for (let tries = 0; gaps.length === 0 && tries < 60; tries++) {
+        yield* Effect.sleep("500 millis")
+        gaps = yield* gapsNow
+      }
       assert.deepStrictEqual(gaps.map(({ gapReason }) => gapReason), ["outage"])
       const [gap] = gaps
       assert.isAbove(gap!.window.to - gap!.window.from, 10_000)
