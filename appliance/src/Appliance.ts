@@ -17,6 +17,7 @@ import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
 import * as BundleLoop from "@rainlogs/core/bundle/BundleLoop"
 import { bundleRetentionMs } from "@rainlogs/core/bundle/BundleOptions"
 import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleWorker"
+import * as AuditLogs from "@rainlogs/core/collect/AuditLogs"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
@@ -155,7 +156,12 @@ const cloudflare = (options: ApplianceOptions) =>
     const strategy = options.settleMs === undefined
       ? Logpull.layer
       : Logpull.layerOptions({ ...Logpull.defaultLogpullOptions, settleMs: options.settleMs })
-    return CollectionStrategies.layer([strategy, FirewallEvents.layer, SampledRequests.layer]).pipe(
+    return CollectionStrategies.layer([
+      strategy,
+      FirewallEvents.layer,
+      SampledRequests.layer,
+      AuditLogs.layer
+    ]).pipe(
       Layer.provide(client),
       Layer.provide(CloudflareHttpClient.layer)
     )
