@@ -16,6 +16,7 @@ import { BundleFiles } from "@rainlogs/core/bundle/BundleFiles"
 import * as BundleLoop from "@rainlogs/core/bundle/BundleLoop"
 import { bundleRetentionMs } from "@rainlogs/core/bundle/BundleOptions"
 import { BundleWorker, defaultBundleWorker } from "@rainlogs/core/bundle/BundleWorker"
+import * as AuditLogs from "@rainlogs/core/collect/AuditLogs"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { cloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import * as CollectionStrategies from "@rainlogs/core/collect/CollectionStrategies"
@@ -187,7 +188,8 @@ const cloudflare = (options: ApplianceOptions) =>
     const pulled = [
       strategy.pipe(Layer.provide(reachable)),
       FirewallEvents.layer.pipe(Layer.provide(reachable)),
-      SampledRequests.layer.pipe(Layer.provide(reachable))
+      SampledRequests.layer.pipe(Layer.provide(reachable)),
+      AuditLogs.layer.pipe(Layer.provide(reachable))
     ]
     const all: ReadonlyArray<
       Layer.Layer<CollectionStrategy, Config.ConfigError, Layer.Services<typeof pulled[number]> | BatchSpool | Senders>

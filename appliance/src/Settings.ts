@@ -4,6 +4,7 @@
  */
 import { defaultTimestampsPerMinute } from "@rainlogs/core/anchor/AnchorOptions"
 import { defaultRetentionHours } from "@rainlogs/core/bundle/BundleOptions"
+import { defaultAuditLogsOptions } from "@rainlogs/core/collect/AuditLogs"
 import { defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { defaultGraphqlOptions } from "@rainlogs/core/collect/GraphqlStrategy"
 import { defaultLogpullOptions } from "@rainlogs/core/collect/Logpull"
@@ -116,6 +117,12 @@ export const settings: ReadonlyArray<Setting> = [
     "ms",
     defaultGraphqlOptions.settleMs,
     "A window of a GraphQL source is asked for this long after it ended; at least 300000. See docs/sources.md."
+  ),
+  integer(
+    "RAINLOGS_AUDIT_LOGS_SETTLE_MS",
+    "ms",
+    defaultAuditLogsOptions.settleMs,
+    "A window of the audit log is asked for this long after it ended; at least 300000. See docs/sources.md."
   ),
   {
     ...text(

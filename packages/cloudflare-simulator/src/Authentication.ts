@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from "node:http"
 import { authenticationError, invalidHeader, type SmallResponse } from "./ErrorBodies.ts"
 
 /** Permissions by the names of Cloudflare's dashboard. */
-export type Permission = "Zone Read" | "Logs Read" | "Logs Write" | "Analytics Read"
+export type Permission = "Zone Read" | "Logs Read" | "Logs Write" | "Analytics Read" | "Account Settings Read"
 
 /** An API token. */
 export interface TokenOptions {

@@ -161,7 +161,7 @@ const faultOf = (value: unknown): Fault => {
 
 const isFault = (value: unknown): value is Fault => isObject(value) && faultKinds.some((kind) => kind === value["kind"])
 
-const targets: ReadonlyArray<FaultTarget> = ["received", "fields", "retention", "verify", "zones", "graphql"]
+const targets: ReadonlyArray<FaultTarget> = ["received", "fields", "retention", "verify", "zones", "graphql", "audit"]
 
 const isRandomFaults = (value: unknown): value is RandomFaults =>
   isObject(value) && typeof value["probability"] === "number" &&

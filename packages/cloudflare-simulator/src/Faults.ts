@@ -43,7 +43,7 @@ export type Fault =
 export type FaultKind = Fault["kind"]
 
 /** Which requests a fault strikes. */
-export type FaultTarget = "received" | "fields" | "retention" | "verify" | "zones" | "graphql"
+export type FaultTarget = "received" | "fields" | "retention" | "verify" | "zones" | "graphql" | "audit"
 
 /** Faults that replace the response or the connection before the request is looked at. */
 const edgeKinds: ReadonlySet<FaultKind> = new Set<FaultKind>([

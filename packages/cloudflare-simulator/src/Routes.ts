@@ -1,6 +1,7 @@
 /** The API calls the simulator knows: which path is which call, and the answer to each once the caller is known. */
 import { createHash } from "node:crypto"
 import type { IncomingMessage } from "node:http"
+import { accountId, answerAudit, type AuditOptions } from "./AuditLogs.ts"
 import { type Permission, permits, type TokenOptions, tokenStatus } from "./Authentication.ts"
 import {
   authenticationError,
@@ -40,6 +41,9 @@ export const matchCall = (
   }
   if (rest === "/zones" && method === "GET") return { call: { target: "zones", zoneId: undefined, method } }
   if (rest === "/graphql" && method === "POST") return { call: { target: "graphql", zoneId: undefined, method } }
+  if (rest === `/accounts/${accountId}/logs/audit` && method === "GET") {
+    return { call: { target: "audit", zoneId: undefined, method } }
+  }
   const match = /^\/zones\/([^/]+)(\/.*)?$/.exec(rest)
   if (match === null) return noRoute
   const [, zoneId = "", tail = ""] = match
@@ -64,6 +68,7 @@ export interface Context {
   readonly request: IncomingMessage
   /** The body of a GraphQL request. */
   readonly body: string
+  readonly audit: AuditOptions
   readonly nowMs: number
   readonly settleMs: number
 }
@@ -82,6 +87,12 @@ export const answer = async (context: Context): Promise<Answer> => {
       return { small: verifyToken(context) }
     case "zones":
       return { small: call.zoneId === undefined ? listZones(context) : oneZone(context, call.zoneId) }
+    case "audit":
+      return {
+        small: token.permissions.includes("Account Settings Read")
+          ? answerAudit(context.audit, context.parameters, context.nowMs)
+          : authenticationError(403)
+      }
     case "graphql":
       return { small: answerGraphql(context) }
     case "received":
@@ -150,6 +161,7 @@ const describeZone = (zone: SimulatedZone, token: TokenOptions): Readonly<Record
   const { id, name, plan } = zone.options
   const rights: Readonly<Record<Permission, string>> = {
     "Analytics Read": "#analytics:read",
+    "Account Settings Read": "#account_settings:read",
     "Logs Read": "#logs:read",
     "Logs Write": "#logs:edit",
     "Zone Read": "#zone:read"
@@ -157,6 +169,7 @@ const describeZone = (zone: SimulatedZone, token: TokenOptions): Readonly<Record
   return {
     id,
     name,
+    account: { id: accountId, name: "Example Account" },
     status: "active",
     paused: false,
     type: "full",

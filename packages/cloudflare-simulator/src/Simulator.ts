@@ -3,6 +3,7 @@
  * limits and error bodies, switchable faults, and a record of the truth.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { type AuditOptions } from "./AuditLogs.ts"
 import { authenticate, type TokenOptions, tokenStatus } from "./Authentication.ts"
 import { authenticationError, htmlPage, throttled } from "./ErrorBodies.ts"
 import { type Fault, Faults, type Outage } from "./Faults.ts"
@@ -28,6 +29,8 @@ export interface SimulatorOptions {
   readonly clock?: (() => number) | undefined
   /** Age at which a window may be asked for, ms; absent: 60 000. */
   readonly settleMs?: number | undefined
+  /** The account's audit log; absent: an entry in ten minutes, four minutes late at most. */
+  readonly audit?: AuditOptions | undefined
   /** Request budgets; absent ones are Cloudflare's. */
   readonly limits?: Partial<Limits> | undefined
 }
@@ -103,7 +106,8 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
   const host = options.host ?? "127.0.0.1"
   const clock = options.clock ?? Date.now
   const zones = new Map(options.zones.map((zone): [string, SimulatedZone] => [zone.id, new SimulatedZone(zone)]))
-  const truth = new Truth(zones)
+  const audit = options.audit ?? { seed: 1, everySeconds: 600, latestMs: 240_000 }
+  const truth = new Truth(zones, audit)
   const limits = new RateLimits({ ...cloudflareLimits, ...options.limits })
   const totals = { requests: 0, rateLimited: 0, lines: 0, bytes: 0 }
   const byStatus: Record<string, number> = {}
@@ -154,7 +158,9 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
       const body = call.target === "graphql" ? await bodyOf(request) : ""
       const planned = faults.forRequest(
         call.target,
-        `${path}?${url.searchParams.get("start") ?? ""}-${url.searchParams.get("end") ?? ""}${body}`
+        `${path}?${url.searchParams.get("start") ?? ""}-${url.searchParams.get("end") ?? ""}${body}${
+          call.target === "audit" ? url.search : ""
+        }`
       )
       fault = planned.at("edge")
       if (fault !== undefined) {
@@ -202,6 +208,7 @@ export const startSimulator = async (options: SimulatorOptions): Promise<Simulat
         parameters: url.searchParams,
         request,
         body,
+        audit,
         nowMs,
         settleMs: options.settleMs ?? 60_000
       })

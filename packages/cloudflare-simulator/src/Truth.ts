@@ -1,5 +1,6 @@
 /** What really exists: the exact lines of any window, and what the simulator sent to whom. Tests compare archives with it. */
 import { setImmediate as nextTurn } from "node:timers/promises"
+import { auditEntries, type AuditOptions } from "./AuditLogs.ts"
 import type { FaultKind } from "./Faults.ts"
 import type { GraphqlDataset } from "./GraphqlDatasets.ts"
 import { printRow } from "./GraphqlRows.ts"
@@ -34,9 +35,11 @@ const SERVED_KEPT = 100_000
 /** The truth about a running simulator. Windows are `[fromMs, toMs)` in Unix ms on the received axis. */
 export class Truth {
   readonly #zones: ReadonlyMap<string, SimulatedZone>
+  readonly #audit: AuditOptions
   readonly #served: Array<ServedRequest> = []
 
-  constructor(zones: ReadonlyMap<string, SimulatedZone>) {
+  constructor(zones: ReadonlyMap<string, SimulatedZone>, audit: AuditOptions) {
+    this.#audit = audit
     this.#zones = zones
   }
 
@@ -76,6 +79,13 @@ export class Truth {
     for (const row of simulated.graphql[dataset].all(window.fromMs, window.toMs)) {
       digester.add(Buffer.from(printRow(row, fields, 1)))
     }
+    return digester.finish()
+  }
+
+  /** The digest of the audit log's entries of `[fromMs, toMs)`, however late. */
+  auditDigest(fromMs: number, toMs: number): MultisetDigest {
+    const digester = new MultisetDigester()
+    for (const { text } of auditEntries(this.#audit, fromMs, toMs)) digester.add(Buffer.from(text))
     return digester.finish()
   }
 

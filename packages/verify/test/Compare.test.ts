@@ -164,7 +164,9 @@ describe("the commands", () => {
     const program = new URL("../src/node/rainlogs-verify.ts", import.meta.url).pathname
     const script =
       `"${process.execPath}" "${program}" watch "${at("small")}" --key "${vkey}" --state "${at("loop")}" ` +
-      `--every 200ms > "${at("lines")}" & pid=$!; sleep 1.5; kill -TERM $pid; wait $pid; echo "exit $?"`
+      `--every 200ms > "${at("lines")}" & pid=$!; for _ in $(seq 150); do [ "$(wc -l < "${
+        at("lines")
+      }")" -ge 3 ] && break; sleep 0.1; done; kill -TERM $pid; wait $pid; echo "exit $?"`
     assert.strictEqual(execFileSync("bash", ["-c", script], { encoding: "utf8" }), "exit 0\n")
     assert.isAbove(readFileSync(at("lines"), "utf8").split("\n").length, 3)
   }, 20_000)

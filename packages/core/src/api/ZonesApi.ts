@@ -116,7 +116,8 @@ export type ZoneResource = typeof ZoneResource.Type
 export const PulledSource = Schema.Literals([
   "cloudflare/logpull/http_requests",
   "cloudflare/graphql/firewall_events",
-  "cloudflare/graphql/http_requests"
+  "cloudflare/graphql/http_requests",
+  "cloudflare/audit_logs/v2"
 ])
 
 /** A source to add. */

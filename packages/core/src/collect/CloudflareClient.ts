@@ -16,11 +16,18 @@ import { logpullBody } from "./LogpullBody.ts"
 
 type Token = Redacted.Redacted<string>
 
+/** The id of an account: as it may stand in a path. */
+const AccountId = Schema.String.pipe(
+  Schema.check(Schema.isPattern(/^[0-9a-f]{32}$/, { expected: "32 hexadecimal digits" }))
+)
+
 /** A zone as Cloudflare describes it. `plan` is Cloudflare's own short name (`free`, `pro`, `business`, `enterprise`). */
 export const CloudflareZone = Schema.Struct({
   id: CloudflareZoneId,
   name: Schema.String,
   status: Schema.String,
+  /** The account that has the zone. */
+  account: Schema.optionalKey(Schema.Struct({ id: AccountId })),
   plan: Schema.optionalKey(Schema.Struct({ legacy_id: Schema.optionalKey(Schema.String) }))
 })
 export type CloudflareZone = typeof CloudflareZone.Type
@@ -45,16 +52,17 @@ const FieldList = Schema.Record(
 /** JSON answers are small; a larger one is none of Cloudflare's. */
 const longestJsonBytes = 4 * 1024 * 1024
 
-/** A GraphQL answer that is read, bytes: it is held whole, some of them at once. */
-const longestGraphqlBytes = 32 * 1024 * 1024
+/** A GraphQL or audit log answer that is read, bytes: it is held whole, some of them at once. */
+const longestAnswerBytes = 32 * 1024 * 1024
 
-const tooLarge = new CollectionError({
-  category: "oversize",
-  code: "answer-too-large",
-  detail: `graphql: the answer is larger than ${longestGraphqlBytes / 1024 ** 2} MiB`,
-  remedy: "Nothing to do: the window is asked for in parts.",
-  retryAfterMs: null
-})
+const tooLarge = (api: string) =>
+  new CollectionError({
+    category: "oversize",
+    code: "answer-too-large",
+    detail: `${api}: the answer is larger than ${longestAnswerBytes / 1024 ** 2} MiB`,
+    remedy: "Nothing to do: the window is asked for in parts.",
+    retryAfterMs: null
+  })
 
 /** Whether a GraphQL answer has errors: `data` is null then, and `errors` a list; both come first or last. */
 const hasErrors = (body: string): boolean =>
@@ -95,6 +103,15 @@ export class CloudflareClient extends Context.Service<CloudflareClient, {
     zone: CloudflareZoneId,
     api: string,
     query: string
+  ) => Effect.Effect<string, CollectionError>
+  /**
+   * The body of one page of the account's audit log, version 2, `query` as its parameters; needs “Account Settings
+   * Read”. Fails above 32 MiB.
+   */
+  readonly auditLogs: (
+    token: Token,
+    account: string,
+    query: Readonly<Record<string, string>>
   ) => Effect.Effect<string, CollectionError>
 }>()("@rainlogs/core/CloudflareClient") {
   /** The client with these settings. */
@@ -234,12 +251,12 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
     }
     return Effect.scoped(Effect.gen(function*() {
       const { bytes, pause, permit } = yield* call(request)
-      const body = yield* wholeText(longestGraphqlBytes)(bytes).pipe(
+      const body = yield* wholeText(longestAnswerBytes)(bytes).pipe(
         Effect.tapError((error) => permit.settle(outcomeOf(error), error.retryAfterMs))
       )
       if (body === undefined) {
         yield* permit.settle("success")
-        return yield* tooLarge
+        return yield* tooLarge(api)
       }
       if (!hasErrors(body)) {
         yield* permit.settle("success")
@@ -253,7 +270,27 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
     }))
   })
 
+  const auditLogs = Effect.fn("CloudflareClient.auditLogs")((
+    token: Token,
+    account: string,
+    query: Readonly<Record<string, string>>
+  ) =>
+    Effect.scoped(Effect.gen(function*() {
+      const { bytes, permit } = yield* call({
+        api: "accounts/logs/audit",
+        zone: null,
+        path: `/accounts/${account}/logs/audit`,
+        query,
+        family: "api",
+        permission: "Account Settings Read",
+        token
+      })
+      return (yield* wholeText(longestAnswerBytes)(settled(permit)(bytes))) ?? (yield* tooLarge("accounts/logs/audit"))
+    }))
+  )
+
   return CloudflareClient.of({
+    auditLogs,
     graphql,
     verifyToken,
     zone,

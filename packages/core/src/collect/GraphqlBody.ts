@@ -39,12 +39,17 @@ const compact = (text: string): string => {
 
 /**
  * The elements of the list that is the value of `name` in the answer's only zone, each as compact JSON text. The body
- * is valid JSON in which that list is there (see {@link decodeZone}): it is found at depth, never inside a string.
+ * is valid JSON in which that list is there (see {@link decodeZone}): in `{data:{viewer:{zones:[{name:[…]}]}}}` it opens
+ * the sixth bracket.
  */
-export const rowTexts = (body: string, name: string): ReadonlyArray<string> => {
+export const rowTexts = (body: string, name: string): ReadonlyArray<string> => listTexts(body, name, 6)
+
+/**
+ * The elements, objects or lists, of the list that is the value of `name` and opens the bracket number `listDepth` of
+ * valid JSON, each as compact JSON text.
+ */
+export const listTexts = (body: string, name: string, listDepth: number): ReadonlyArray<string> => {
   const rows: Array<string> = []
-  // Depth of {data:{viewer:{zones:[{name:[…]}]}}}: the list opens the sixth bracket, its elements the seventh.
-  const listDepth = 6
   let depth = 0
   let key = ""
   let inList = false

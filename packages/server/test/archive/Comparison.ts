@@ -47,6 +47,9 @@ const graphqlSources = [firewallEvents, sampledRequests]
 
 /** What the simulator says of the same window. */
 export const truthOf = (road: Road, window: { readonly from: number; readonly to: number }) => {
+  if (road.source === "cloudflare/audit_logs/v2") {
+    return Effect.sync(() => road.simulator.truth.auditDigest(window.from, window.to))
+  }
   const dataset = graphqlSources.find(({ source }) => source === road.source)
   return dataset === undefined ? receivedTruth(road, window) : Effect.sync(() =>
     road.simulator.truth.graphqlDigest(

@@ -15,6 +15,7 @@ import { defaultPlanning, type PlanningOptions } from "@rainlogs/core/archive/Pl
 import { Sealer, type SealerOptions } from "@rainlogs/core/archive/Sealer"
 import { WindowGrowth } from "@rainlogs/core/archive/WindowGrowth"
 import * as Worker from "@rainlogs/core/archive/Worker"
+import * as AuditLogs from "@rainlogs/core/collect/AuditLogs"
 import { CloudflareClient } from "@rainlogs/core/collect/CloudflareClient"
 import { type CloudflareOptions, defaultCloudflareOptions } from "@rainlogs/core/collect/CloudflareOptions"
 import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
@@ -118,7 +119,12 @@ const startSimulated = (options: RoadOptions, clock: () => number) =>
       startSimulator({
         clock: () => clock() - (options.aheadMs ?? 0),
         limits: manyRequests,
-        tokens: [{ token, status: "active", zones: "all", permissions: ["Zone Read", "Logs Read", "Analytics Read"] }],
+        tokens: [{
+          token,
+          status: "active",
+          zones: "all",
+          permissions: ["Zone Read", "Logs Read", "Analytics Read", "Account Settings Read"]
+        }],
         ...options.simulator,
         zones: [{
           id: cloudflareZone,
@@ -151,6 +157,8 @@ const strategyOf = (road: Road, { retentionTtlMs }: ProcessOptions) => {
   switch (road.source) {
     case "cloudflare/graphql/firewall_events":
       return FirewallEvents.layerOptions(defaultGraphqlOptions)
+    case "cloudflare/audit_logs/v2":
+      return AuditLogs.layerOptions(AuditLogs.defaultAuditLogsOptions)
     case "cloudflare/graphql/http_requests":
       return SampledRequests.layerOptions(defaultGraphqlOptions)
     default:
