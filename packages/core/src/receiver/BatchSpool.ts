@@ -27,6 +27,8 @@ import { holds, lineHash, packHashes } from "./LineHashes.ts"
 export interface BatchSpoolOptions {
   readonly directory: string
   readonly limits?: BatchLimits
+  /** Makes renames in a directory durable; fsync of the directory when left out. */
+  readonly fsync?: (directory: string) => Promise<void>
 }
 
 /** What became of a batch. */
@@ -205,7 +207,7 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
     const remembered = await readRemembered(folder, now)
     const loaded: Known = {
       directory: folder,
-      sync: new DirectorySync(folder),
+      sync: new DirectorySync(folder, options.fsync),
       hashes: new Set([...remembered, ...batches.map(({ sha256 }) => sha256)]),
       doubtful: await readDoubtful(folder, now),
       last: batches.at(-1)?.receivedAt ?? 0,
@@ -273,9 +275,9 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
         return { ...facts, name }
       }
       const batch = yield* call(source, place)
-      if (batch === null) return "repeated" as const
+      // Who sends it again is told so only when the first is durable: it may still be on its way, or have failed there.
+      if (batch === null) return yield* Effect.as(call(source, () => found.sync.sync()), "repeated" as const)
       yield* call(source, () => found.sync.sync()).pipe(
-        Effect.tapError(() => Effect.sync(() => found.hashes.delete(checked.sha256))),
         Effect.onInterrupt(() => Effect.ignore(call(source, () => doubt(found, batch)), { log: "Warn" }))
       )
       return "stored" as const

@@ -6,11 +6,14 @@ import { syncDirectory } from "../storage/DurableFile.ts"
 /** The syncs of one directory. */
 export class DirectorySync {
   readonly #directory: string
+  readonly #fsync: (directory: string) => Promise<void>
   #running: Promise<void> | null = null
   #next: Promise<void> | null = null
 
-  constructor(directory: string) {
+  /** `fsync` makes what was renamed in a directory durable. */
+  constructor(directory: string, fsync: (directory: string) => Promise<void> = syncDirectory) {
     this.#directory = directory
+    this.#fsync = fsync
   }
 
   /** Resolves when everything that was renamed before this call is durable. */
@@ -23,7 +26,7 @@ export class DirectorySync {
 
   #start(): Promise<void> {
     this.#next = null
-    const running = syncDirectory(this.#directory).finally(() => {
+    const running = this.#fsync(this.#directory).finally(() => {
       if (this.#running === running) this.#running = null
     })
     this.#running = running

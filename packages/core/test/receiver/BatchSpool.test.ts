@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Context, Effect, Exit, Layer, Scope, Stream } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Layer, Scope, Stream } from "effect"
 import { TestClock } from "effect/testing"
 import { spawn } from "node:child_process"
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs"
@@ -68,6 +68,31 @@ describe("the spool of batches", () => {
       assert.strictEqual(receipts.filter((receipt) => receipt === "stored").length, 4)
       assert.deepStrictEqual((yield* collect(spool, everything)).toSorted(), ["0", "1", "2", "3"])
     }))
+
+  it.live("tells nobody that a batch is stored before it is durable, and stores it once however that ends", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporary
+      let outcome: "waits" | "fails" | "works" = "waits"
+      const waiting: Array<() => void> = []
+      const fsync = async () => {
+        if (outcome === "waits") await new Promise<void>((resolve) => waiting.push(resolve))
+        if (outcome === "fails") throw Object.assign(new Error("the disk is gone"), { code: "EIO" })
+      }
+      const context = yield* Layer.build(Layer.fresh(BatchSpool.layer({ directory, fsync })))
+      const spool = Context.get(context, BatchSpool)
+      const first = yield* Effect.forkChild(Effect.exit(spool.receive(source, bodyOf(batchOf("a")))))
+      const second = yield* Effect.forkChild(Effect.exit(spool.receive(source, bodyOf(batchOf("a")))))
+      yield* Effect.sleep("300 millis")
+      assert.isUndefined(first.pollUnsafe())
+      assert.isUndefined(second.pollUnsafe(), "the first one is not durable yet")
+      outcome = "fails"
+      for (const resume of waiting) resume()
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(first)))
+      assert.isTrue(Exit.isFailure(yield* Fiber.join(second)))
+      outcome = "works"
+      assert.strictEqual(yield* spool.receive(source, bodyOf(batchOf("a"))), "repeated")
+      assert.deepStrictEqual(yield* collect(spool, everything), ["a"])
+    }).pipe(Effect.scoped))
 
   it.effect("keeps nothing of what was refused or broke off, also not after a restart", () =>
     Effect.gen(function*() {
@@ -166,7 +191,7 @@ describe("the spool of batches", () => {
     () =>
       Effect.gen(function*() {
         const directory = yield* temporary
-        const ids = Array.from({ length: 150 }, (_, index) => `r${index}`)
+        const ids = Array.from({ length: 250 }, (_, index) => `r${index}`)
         let draw = 12345
         const below = (limit: number) => (draw = (draw * 1_103_515_245 + 12_345) % 2_147_483_648) % limit
         const child = () =>
@@ -198,7 +223,7 @@ describe("the spool of batches", () => {
           let waiting = ids
           while (waiting.length > 0) {
             const { kill, port } = await child()
-            const soon = new Promise<void>((resolve) => setTimeout(resolve, 20 + below(150)))
+            const soon = new Promise<void>((resolve) => setTimeout(resolve, 10 + below(60)))
             const sending = (async () => {
               while (waiting.length > 0) {
                 const batch = waiting.slice(0, 1 + below(9))
