@@ -3,7 +3,7 @@
  * when it is on the disk; measures the time to the acknowledgement. Target: p99 within 250 ms.
  */
 import { spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
+import { readFileSync, writeFileSync } from "node:fs"
 import { loadavg } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -70,7 +70,6 @@ export const receiver: Bench = {
       const mb = plainBytes / 1e6
       // The same bytes as one gzip file, unpacked: what a receiver must at least do to look into a batch.
       const gzipped = join(directory, "all.gz")
-      const { writeFileSync } = await import("node:fs")
       writeFileSync(gzipped, gzipSync(`${bodies[0]!.join("\n")}\n`.repeat(200), { level: 1 }))
       const ratio = ratioTo(
         { name: "gzip -dc", argv: ["gzip", "-dc"] },

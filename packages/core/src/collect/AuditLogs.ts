@@ -9,6 +9,7 @@ import { Cache, Clock, Config, Effect, Exit, Layer, Option, Schema, Stream } fro
 import { Sha256Hex } from "../domain/Identifier.ts"
 import { format, type Window } from "../domain/Window.ts"
 import { CloudflareClient } from "./CloudflareClient.ts"
+import { unexpectedAnswer } from "./CloudflareErrors.ts"
 import { CollectionError } from "./CollectionError.ts"
 import { type Collection, CollectionStrategy, type CollectionTarget } from "./CollectionStrategy.ts"
 import { listTexts } from "./GraphqlBody.ts"
@@ -98,7 +99,7 @@ const make = Effect.fnUntraced(function*(options: AuditLogsOptions) {
       )
     )
     const decoded = Schema.decodeUnknownOption(Page)(body)
-    if (Option.isNone(decoded)) return yield* malformed("the answer does not have the documented form")
+    if (Option.isNone(decoded)) return yield* unexpectedAnswer("logs/audit")
     const texts = listTexts(body, "result", 2)
     const { result, result_info } = decoded.value
     let lines = ""

@@ -9,7 +9,7 @@ import type { Window } from "../domain/Window.ts"
 import type { CircuitBreaker } from "../resilience/CircuitBreaker.ts"
 import type { RateBudget } from "../resilience/RateBudget.ts"
 import { type CloudflareCall, makeCall, outcomeOf, settled, textUpTo, wholeText } from "./CloudflareCall.ts"
-import { errorOf } from "./CloudflareErrors.ts"
+import { errorOf, unexpectedAnswer } from "./CloudflareErrors.ts"
 import { type CloudflareOptions, cloudflareOptions, warnIfUnprotected } from "./CloudflareOptions.ts"
 import { CollectionError } from "./CollectionError.ts"
 import { logpullBody } from "./LogpullBody.ts"
@@ -130,15 +130,6 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
   yield* warnIfUnprotected(options)
   const call = yield* makeCall(options)
 
-  const malformed = (api: string): CollectionError =>
-    new CollectionError({
-      category: "malformed",
-      code: "unexpected-answer",
-      detail: `${api}: the answer does not have the documented form`,
-      remedy: null,
-      retryAfterMs: null
-    })
-
   /** Makes a call whose whole answer is one JSON text. */
   const json = <A>(request: CloudflareCall, schema: Schema.Codec<A, unknown>): Effect.Effect<A, CollectionError> =>
     Effect.scoped(Effect.gen(function*() {
@@ -150,7 +141,7 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
           Effect.fail(
             /"success"\s*:\s*false/.test(body)
               ? errorOf({ status: 200, contentType: "application/json", body, retryAfterMs: null }, request)
-              : malformed(request.api)
+              : unexpectedAnswer(request.api)
           ))
       )
     }))
@@ -207,7 +198,7 @@ const make = Effect.fnUntraced(function*(options: CloudflareOptions) {
   const logpullFields = Effect.fn("CloudflareClient.logpullFields")(function*(token: Token, id: CloudflareZoneId) {
     const request = ofZone(token, id, "logs/received/fields")
     const names = Object.keys(yield* json(request, FieldList)).sort()
-    return names.length === 0 ? yield* malformed(request.api) : names
+    return names.length === 0 ? yield* unexpectedAnswer(request.api) : names
   })
 
   const logpullRetention = Effect.fn("CloudflareClient.logpullRetention")((token: Token, id: CloudflareZoneId) =>

@@ -272,3 +272,13 @@ export const errorOf = (answer: CloudflareAnswer, facts: RequestFacts): Collecti
     retryAfterMs: answer.retryAfterMs
   })
 }
+
+/** An answer with status 200 that is not what Cloudflare documents; it is asked for again. */
+export const unexpectedAnswer = (api: string): CollectionError =>
+  new CollectionError({
+    category: "malformed",
+    code: "unexpected-answer",
+    detail: `${api}: the answer does not have the documented form`,
+    remedy: null,
+    retryAfterMs: null
+  })

@@ -11,7 +11,6 @@ export type Strategy = CollectionStrategy["Service"]
 
 /** The strategies by source name. */
 export class CollectionStrategies extends Context.Service<CollectionStrategies, {
-  readonly names: ReadonlyArray<SourceName>
   /** The strategy of a source, or undefined where this process has none. */
   readonly of: (name: SourceName) => Strategy | undefined
 }>()("@rainlogs/core/CollectionStrategies") {
@@ -25,7 +24,7 @@ export class CollectionStrategies extends Context.Service<CollectionStrategies, 
 /** A registry of these strategies; of two for one source the later counts. */
 export const of = (strategies: ReadonlyArray<Strategy>): CollectionStrategies["Service"] => {
   const byName = new Map(strategies.map((strategy) => [strategy.limits.source, strategy] as const))
-  return CollectionStrategies.of({ names: [...byName.keys()], of: (name) => byName.get(name) })
+  return CollectionStrategies.of({ of: (name) => byName.get(name) })
 }
 
 /** A registry of the strategies that these layers give, each on its own. */

@@ -3,7 +3,8 @@
  */
 import { Effect, Option, Schema } from "effect"
 import type { CloudflareClient } from "./CloudflareClient.ts"
-import { CollectionError } from "./CollectionError.ts"
+import { unexpectedAnswer } from "./CloudflareErrors.ts"
+import type { CollectionError } from "./CollectionError.ts"
 import type { CollectionTarget } from "./CollectionStrategy.ts"
 import { decodeZone, rowTexts } from "./GraphqlBody.ts"
 import { countQuery, type GraphqlDataset, GraphqlSettings, rowsQuery, settingsQuery } from "./GraphqlSettings.ts"
@@ -25,15 +26,6 @@ const decodeGroups = Schema.decodeUnknownOption(Schema.Array(Group))
 const decodeSettings = Schema.decodeUnknownOption(Schema.Record(Schema.String, GraphqlSettings))
 const decodeRows = Schema.decodeUnknownOption(Schema.Array(Schema.Record(Schema.String, Schema.Unknown)))
 
-const malformed = (api: string): CollectionError =>
-  new CollectionError({
-    category: "malformed",
-    code: "unexpected-answer",
-    detail: `${api}: the answer does not have the documented form`,
-    remedy: null,
-    retryAfterMs: null
-  })
-
 /** The reads of a dataset. */
 export const makeRead = (client: CloudflareClient["Service"], dataset: GraphqlDataset) => {
   type Key = Pick<CollectionTarget, "cloudflareZone" | "token">
@@ -45,12 +37,12 @@ export const makeRead = (client: CloudflareClient["Service"], dataset: GraphqlDa
       onSome: ({ data }) => data.viewer.zones
     })
     // A zone the token cannot see may also be an empty list.
-    if (zone === undefined || others.length > 0) return yield* malformed(dataset.api)
+    if (zone === undefined || others.length > 0) return yield* unexpectedAnswer(dataset.api)
     return { body, zone }
   })
 
   const known = <A>(found: Option.Option<A>) =>
-    Option.match(found, { onNone: () => Effect.fail(malformed(dataset.api)), onSome: Effect.succeed<A> })
+    Option.match(found, { onNone: () => Effect.fail(unexpectedAnswer(dataset.api)), onSome: Effect.succeed<A> })
 
   const settings = Effect.fnUntraced(function*(key: Key) {
     const { zone } = yield* ask(key, settingsQuery(key.cloudflareZone, dataset))

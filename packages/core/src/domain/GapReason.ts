@@ -1,6 +1,7 @@
 /**
  * Why a window was not collected (ledger format §3).
  */
+import { gapReasons } from "@rainlogs/verify/Gap"
 import { Schema } from "effect"
 
 /**
@@ -8,13 +9,5 @@ import { Schema } from "effect"
  * `session`: between two sessions of a stream. `overflow`: more records than the source hands out.
  * `erased-at-source`: the source had erased it. `unknown`: nothing says why.
  */
-export const GapReason = Schema.Literals([
-  "expired",
-  "blocked",
-  "outage",
-  "session",
-  "overflow",
-  "erased-at-source",
-  "unknown"
-])
+export const GapReason = Schema.Literals(gapReasons)
 export type GapReason = typeof GapReason.Type

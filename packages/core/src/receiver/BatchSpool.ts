@@ -21,6 +21,7 @@ import { BatchCheck, isDestinationCheck } from "./BatchCheck.ts"
 import { type BatchFile, nameOf, parseName } from "./BatchFile.ts"
 import { type BatchLimits, BatchRefused, defaultBatchLimits } from "./BatchLimits.ts"
 import { DirectorySync } from "./DirectorySync.ts"
+import { frameOf, linesOf } from "./FrameLines.ts"
 import { holds, lineHash, packHashes } from "./LineHashes.ts"
 
 /** Where batches lie, and what is accepted. */
@@ -79,8 +80,11 @@ export class BatchSpool extends Context.Service<BatchSpool, {
   ) => Effect.Effect<Receipt, E | BatchRefused | StorageError>
   /** Closes a window of a source for good and lists its batches, oldest first. */
   readonly close: (source: SourceId, window: Window) => Effect.Effect<ReadonlyArray<BatchFile>, StorageError>
-  /** The content of a batch, decompressed, without the lines that a doubtful batch before it holds. */
-  readonly content: (source: SourceId, batch: BatchFile) => Stream.Stream<Uint8Array, StorageError>
+  /**
+   * The content of a batch in frames of whole lines, decompressed, without the lines that a doubtful batch before it
+   * holds; a last line without LF gets one.
+   */
+  readonly content: (source: SourceId, batch: BatchFile) => Stream.Stream<Buffer, StorageError>
   /** All batches of a source, oldest first. */
   readonly batches: (source: SourceId) => Effect.Effect<ReadonlyArray<BatchFile>, StorageError>
   /** Removes batches whose windows are committed; they stay remembered. */
@@ -332,21 +336,18 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
     return all.filter(({ receivedAt }) => window.from <= receivedAt && receivedAt < window.to)
   })
 
-  const content = (source: SourceId, batch: BatchFile): Stream.Stream<Uint8Array, StorageError> =>
+  const content = (source: SourceId, batch: BatchFile): Stream.Stream<Buffer, StorageError> =>
     Stream.unwrap(Effect.map(knownOf(source), (found) => {
       const before = found.doubtful.filter(({ receivedAt, sha256 }) =>
         sha256 !== batch.sha256 && receivedAt <= batch.receivedAt && batch.receivedAt - receivedAt <= doubtfulMs
       )
-      const filtered = async function*(): AsyncGenerator<Uint8Array> {
+      const isKnown = (line: Buffer): boolean => {
+        const hash = lineHash(line)
+        return before.some(({ lines }) => holds(lines, hash))
+      }
+      const filtered = async function*(): AsyncGenerator<Buffer> {
         for await (const frame of framesOf(found.directory, batch)) {
-          yield before.length === 0
-            ? frame
-            : Buffer.concat(
-              linesOf(frame).filter((line) => {
-                const hash = lineHash(line)
-                return !before.some(({ lines }) => holds(lines, hash))
-              }).map((line) => Buffer.concat([line, newline]))
-            )
+          yield before.length === 0 ? frame : frameOf(linesOf(frame).filter((line) => !isKnown(line)))
         }
       }
       return Stream.fromAsyncIterable(filtered(), (cause) => cause).pipe(
@@ -382,17 +383,3 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
       }))
   })
 })
-
-const newline = Buffer.from("\n")
-
-/** The lines of a frame, without their LF. */
-function linesOf(frame: Buffer): Array<Buffer> {
-  const lines: Array<Buffer> = []
-  for (let from = 0; from < frame.length;) {
-    const end = frame.indexOf(0x0a, from)
-    const to = end === -1 ? frame.length : end
-    if (to > from) lines.push(frame.subarray(from, to))
-    from = to + 1
-  }
-  return lines
-}

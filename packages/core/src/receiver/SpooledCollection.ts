@@ -5,7 +5,6 @@
 import { sha256 } from "@rainlogs/verify/Hash"
 import { encode } from "@rainlogs/verify/Hex"
 import { Clock, Effect, Stream } from "effect"
-import { LineFrames } from "../archive/LineFrames.ts"
 import { validateLines } from "../archive/LineValidation.ts"
 import { CollectionError } from "../collect/CollectionError.ts"
 import type { Strategy } from "../collect/CollectionStrategies.ts"
@@ -16,6 +15,7 @@ import type { Window } from "../domain/Window.ts"
 import type { StorageError } from "../storage/ObjectStore.ts"
 import { defaultBatchLimits } from "./BatchLimits.ts"
 import { BatchSpool } from "./BatchSpool.ts"
+import { frameOf, linesOf } from "./FrameLines.ts"
 import { Senders } from "./Senders.ts"
 
 /** A window is collected this long after it ended, ms: what was stamped in it is in its place by then. */
@@ -53,25 +53,16 @@ const fromStorage = (error: StorageError): CollectionError =>
 const waiting = (code: string, detail: string): CollectionError =>
   new CollectionError({ category: "throttled", code, detail, remedy: null, retryAfterMs: 5000 })
 
-const lineFeed = Buffer.from("\n")
-
 /** A frame with every line that is no JSON object wrapped into one, so that nothing of it is lost. */
 export const wellFormed = (frame: Buffer, maxLineBytes: number): Buffer => {
   if (!("fault" in validateLines(frame, maxLineBytes))) return frame
-  const lines: Array<Buffer> = []
-  for (let from = 0; from < frame.length;) {
-    const end = frame.indexOf(0x0a, from)
-    const line = frame.subarray(from, end === -1 ? frame.length : end)
-    from += line.length + 1
-    if (line.length === 0) continue
-    const whole = Buffer.concat([line, lineFeed])
-    lines.push(
-      "fault" in validateLines(whole, maxLineBytes)
-        ? Buffer.from(`{"${malformedField}":"${line.toString("base64")}"}\n`)
-        : whole
+  return frameOf(
+    linesOf(frame).map((line) =>
+      "fault" in validateLines(frameOf([line]), maxLineBytes)
+        ? Buffer.from(`{"${malformedField}":"${line.toString("base64")}"}`)
+        : line
     )
-  }
-  return Buffer.concat(lines)
+  )
 }
 
 /** The strategy of one pushed source. */
@@ -98,7 +89,7 @@ export const make = Effect.fnUntraced(function*(name: SourceName, settleMs = def
     }
     const batches = yield* Effect.mapError(spool.close(source, window), fromStorage)
     const bytes = Stream.fromIterable(batches).pipe(
-      Stream.flatMap((batch) => framed(spool.content(source, batch), lineBytes)),
+      Stream.flatMap((batch) => spool.content(source, batch)),
       Stream.map((frame): Uint8Array => wellFormed(frame, lineBytes)),
       Stream.mapError(fromStorage)
     )
@@ -112,23 +103,3 @@ export const make = Effect.fnUntraced(function*(name: SourceName, settleMs = def
   }
   return strategy
 })
-
-const frameBytes = 1024 * 1024
-
-/** Whole lines; a batch whose last line has no LF gets one. */
-const framed = <E>(bytes: Stream.Stream<Uint8Array, E>, lineBytes: number): Stream.Stream<Buffer, E> =>
-  Stream.suspend(() => {
-    const frames = new LineFrames(frameBytes, lineBytes)
-    const taken = () => {
-      const all: Array<Buffer> = []
-      for (let frame = frames.take(); frame !== undefined; frame = frames.take()) all.push(frame)
-      return all
-    }
-    return Stream.concat(
-      Stream.flatMap(bytes, (piece) => {
-        frames.offer(piece)
-        return Stream.fromIterable(taken())
-      }),
-      Stream.suspend(() => Stream.fromIterable([frames.end() ?? []].flat()))
-    )
-  })

@@ -5,7 +5,7 @@
 import type { AlertKind, Condition } from "@rainlogs/core/alert/Alert"
 import type { CountedEvent } from "@rainlogs/core/alert/AlertBook"
 import { AlertConditions } from "@rainlogs/core/alert/AlertConditions"
-import { publicationLagMs, riskyPart } from "@rainlogs/core/alert/Thresholds"
+import { publicationLagMs, riskyPart, timeToLoss } from "@rainlogs/core/alert/Thresholds"
 import { AnchorLoop } from "@rainlogs/core/anchor/AnchorLoop"
 import type { SourceProgress } from "@rainlogs/core/archive/WindowLedger"
 import { CollectionStrategies } from "@rainlogs/core/collect/CollectionStrategies"
@@ -30,10 +30,9 @@ const blocked = (progress: SourceProgress): ReadonlyArray<Condition> => {
 }
 
 const atRisk = (progress: SourceProgress, horizonMs: number, now: number): ReadonlyArray<Condition> => {
-  const oldest = progress.oldestUncommitted
-  if (oldest === null || !Number.isFinite(horizonMs)) return []
-  const left = oldest + horizonMs - now
-  if (left > horizonMs * riskyPart) return []
+  const { oldestUncommitted: oldest } = progress
+  const left = timeToLoss(oldest, horizonMs, now)
+  if (oldest === null || left === null || left > horizonMs * riskyPart) return []
   return [{
     kind: "hours-to-loss",
     subject: subjectOf(progress),

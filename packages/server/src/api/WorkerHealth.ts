@@ -1,7 +1,7 @@
 /**
  * How collection is doing, as `GET /health/worker` says it: a pure function of what the parts say.
  */
-import { riskyPart } from "@rainlogs/core/alert/Thresholds"
+import { riskyPart, timeToLoss } from "@rainlogs/core/alert/Thresholds"
 import type { WorkerHealth } from "@rainlogs/core/api/SystemApi"
 import type { SourceProgress } from "@rainlogs/core/archive/WindowLedger"
 import type { SourceName } from "@rainlogs/core/domain/Source"
@@ -31,11 +31,10 @@ export const hoursToLoss = (
   horizonOf: HorizonOf,
   now: number
 ): number | null => {
-  const moments = progress.flatMap(({ oldestUncommitted, source }) => {
-    const horizonMs = horizonOf(source.name)
-    return oldestUncommitted === null || !Number.isFinite(horizonMs) ? [] : [oldestUncommitted + horizonMs]
-  })
-  return moments.length === 0 ? null : Math.max(0, Math.round((Math.min(...moments) - now) / hourMs * 100) / 100)
+  const left = progress.flatMap(({ oldestUncommitted, source }) =>
+    timeToLoss(oldestUncommitted, horizonOf(source.name), now) ?? []
+  )
+  return left.length === 0 ? null : Math.max(0, Math.round(Math.min(...left) / hourMs * 100) / 100)
 }
 
 /** The first word of a key: what it counts, without token and zone. */
@@ -53,8 +52,8 @@ const windowsOf = (progress: ReadonlyArray<SourceProgress>): NonNullable<WorkerH
 
 const atRisk = ({ oldestUncommitted, source }: SourceProgress, horizonOf: HorizonOf, now: number): boolean => {
   const horizonMs = horizonOf(source.name)
-  return oldestUncommitted !== null && Number.isFinite(horizonMs) &&
-    oldestUncommitted + horizonMs - now <= horizonMs * riskyPart
+  const left = timeToLoss(oldestUncommitted, horizonMs, now)
+  return left !== null && left <= horizonMs * riskyPart
 }
 
 const budgetsOf = (all: ReadonlyArray<RateBudgetSnapshot>): WorkerHealth["budgets"] =>

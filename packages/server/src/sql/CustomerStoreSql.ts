@@ -1,17 +1,18 @@
 /**
  * Adapter: customers, their API keys, zones and sources in PostgreSQL.
  */
-import { CustomerStore, type NewSource, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
+import { CustomerStore, ZoneExists } from "@rainlogs/core/archive/CustomerStore"
 import { DatabaseError } from "@rainlogs/core/archive/WindowLedger"
 import { type Customer, Origin } from "@rainlogs/core/domain/Customer"
 import { CloudflareZoneId, CustomerId, SourceId, ZoneId } from "@rainlogs/core/domain/Identifier"
-import { BlockReason, sourceIdOf } from "@rainlogs/core/domain/Source"
+import { BlockReason } from "@rainlogs/core/domain/Source"
 import { statusOf, type Zone } from "@rainlogs/core/domain/Zone"
 import * as Hex from "@rainlogs/verify/Hex"
 import { Effect, Layer, Option, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
 import { failAs, inCustomer } from "./CustomerTransaction.ts"
 import { decodeRows, SafeInteger, sourceStatusOf } from "./Row.ts"
+import { insertSource } from "./SourceInsert.ts"
 
 const customerFields = { id: CustomerId, name: Schema.NonEmptyString, origin: Origin, createdAt: SafeInteger }
 
@@ -96,18 +97,6 @@ const make = Effect.gen(function*() {
       inCustomer(sql, "CustomerStore.customer", id)
     )
 
-  const insertSource = (customer: CustomerId, zone: ZoneId, source: NewSource) =>
-    sql`INSERT INTO sources ${
-      sql.insert({
-        customer_id: customer,
-        id: sourceIdOf(zone, source.name),
-        zone_id: zone,
-        name: source.name,
-        starts_at_ms: source.startsAt,
-        window_ms: source.windowMs
-      })
-    } ON CONFLICT (customer_id, zone_id, name) DO NOTHING RETURNING id`
-
   const createZone: CustomerStore["Service"]["createZone"] = (zone, token, sources) =>
     Effect.gen(function*() {
       yield* sql`INSERT INTO zones ${
@@ -123,11 +112,11 @@ const make = Effect.gen(function*() {
       }`.pipe(
         Effect.mapError((error) => isZoneTaken(error) ? new ZoneExists({ cloudflareZone: zone.cloudflareZone }) : error)
       )
-      for (const source of sources) yield* insertSource(zone.customer, zone.id, source)
+      for (const source of sources) yield* insertSource(sql, zone.customer, zone.id, source)
     }).pipe(inCustomer(sql, "CustomerStore.createZone", zone.customer))
 
   const addSource: CustomerStore["Service"]["addSource"] = (customer, zone, source) =>
-    insertSource(customer, zone, source).pipe(
+    insertSource(sql, customer, zone, source).pipe(
       Effect.map((rows) => rows.length > 0),
       inCustomer(sql, "CustomerStore.addSource", customer)
     )

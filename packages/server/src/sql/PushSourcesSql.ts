@@ -9,6 +9,7 @@ import { Effect, Layer, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { failAs, inCustomer } from "./CustomerTransaction.ts"
 import { decodeRows } from "./Row.ts"
+import { insertSource } from "./SourceInsert.ts"
 
 const SenderRow = Schema.Struct({ ...PushSource.fields, secretSha256: Sha256Hex })
 
@@ -17,16 +18,7 @@ const make = Effect.map(SqlClient.SqlClient, (sql) =>
     accept: Effect.fn("PushSources.accept")(function*({ customer, secretSha256, zone }, begin, spool, now) {
       const source = sourceIdOf(zone, begin.name)
       yield* Effect.gen(function*() {
-        yield* sql`INSERT INTO sources ${
-          sql.insert({
-            customer_id: customer,
-            id: source,
-            zone_id: zone,
-            name: begin.name,
-            starts_at_ms: begin.startsAt,
-            window_ms: begin.windowMs
-          })
-        } ON CONFLICT (customer_id, zone_id, name) DO NOTHING`
+        yield* insertSource(sql, customer, zone, begin)
         yield* sql`INSERT INTO push_sources ${
           sql.insert({
             customer_id: customer,

@@ -51,6 +51,8 @@ export class MemberTable {
   #hashes = new Uint8Array(64 * hashBytes)
   /** A leaf's number, or a mark. */
   #places = new Float64Array(64)
+  /** The members by name, once they were asked for; null while members are added. */
+  #order: Uint32Array | null = null
   readonly #files = new Map<number, () => AsyncIterable<Uint8Array>>()
 
   /** How many members there are. */
@@ -61,6 +63,7 @@ export class MemberTable {
   /** Adds a member. */
   add(name: string, facts: MemberFacts, source: MemberSource): void {
     const index = this.#count++
+    this.#order = null
     const text = encoder.encode(name)
     const start = this.#startOf(index)
     this.#names = grown(this.#names, start + text.length, (length) => new Uint8Array(length))
@@ -80,9 +83,9 @@ export class MemberTable {
 
   /** The members sorted by name, byte by byte. */
   *sorted(): Generator<TableMember> {
-    const order = Uint32Array.from({ length: this.#count }, (_, index) => index)
-    order.sort((left, right) => this.#compare(left, right))
-    for (const index of order) yield this.#member(index)
+    this.#order ??= Uint32Array.from({ length: this.#count }, (_, index) => index)
+      .sort((left, right) => this.#compare(left, right))
+    for (const index of this.#order) yield this.#member(index)
   }
 
   #startOf(index: number): number {
