@@ -97,5 +97,12 @@ export const install = () => {
   }
 }
 
-/** The environment in which tools of this repository run: its own `node`, `bun` and others come first on the PATH. */
-export const environment = () => ({ ...process.env, PATH: `${join(root, "node_modules", ".bin")}:${process.env.PATH}` })
+/**
+ * The environment in which tools of this repository run: its own `node`, `bun` and others come first on the PATH, and
+ * Node keeps what it compiled, which halves the time in which a command starts.
+ */
+export const environment = () => ({
+  NODE_COMPILE_CACHE: join(modules, ".cache", "node"),
+  ...process.env,
+  PATH: `${join(modules, ".bin")}:${process.env.PATH}`
+})

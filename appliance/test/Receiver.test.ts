@@ -173,6 +173,15 @@ it.live(
       assert.isAbove(gap!.window.to - gap!.window.from, 10_000)
       assert.isBelow(gap!.window.to - gap!.window.from, 60_000)
 
+      // The gap is in the ledger; what is verified is what has been published of it.
+      const unpublished = Effect.map(
+        call(`${running.url}/health`, null),
+        ({ text }): number | undefined => JSON.parse(text).ledgers?.unpublishedEntries
+      )
+      for (let tries = 0; (yield* unpublished) !== 0; tries++) {
+        assert.isBelow(tries, 120, "the gap was not published in time")
+        yield* Effect.sleep("250 millis")
+      }
       yield* Scope.close(running.scope, Exit.void)
       const report = yield* Effect.promise(async () =>
         verifyArchive(await openDirectory(join(data, "archive")), {

@@ -42,7 +42,13 @@ interface Job {
 }
 
 const getJson = async (url: string, headers: { readonly [name: string]: string } = {}) => {
-  const response = await fetch(url, { headers })
+  let response = await fetch(url, { headers })
+  // A database that does not answer for a moment is said with 503 and "try again in a few seconds".
+  for (let tries = 0; response.status === 503 && tries < 10; tries++) {
+    await response.body?.cancel()
+    await setTimeout(1_000)
+    response = await fetch(url, { headers })
+  }
   if (!response.ok) throw new Error(`GET ${url}: ${response.status} ${await response.text()}`)
   return response.json()
 }

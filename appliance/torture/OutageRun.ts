@@ -13,13 +13,18 @@ import { compareWithTruth, type Hello, type SimulatorHello, type Truths } from "
 import { applianceOptions, startAppliance, startSimulator } from "./Participants.ts"
 import { gone, killGroup, type Started } from "./Processes.ts"
 
-/** The archive before and after the outage. Times in simulated Unix ms. */
+/**
+ * The archive before and after the outage. Times in simulated Unix ms: the first appliance ended at `stoppedAt`, at or
+ * after `outageFrom`, and the second one had archived everything at `caughtUpAt`.
+ */
 export interface OutageResult {
   readonly before: Truths
   readonly after: Truths
   readonly report: Report
   readonly outageFrom: number
   readonly outageTo: number
+  readonly stoppedAt: number
+  readonly caughtUpAt: number
 }
 
 const day = 86_400_000
@@ -32,7 +37,7 @@ export const run = async (options: { readonly seed: number; readonly speed: numb
   const outageTo = outageFrom + 8 * day
 
   /** Archives everything up to the simulated moment the half begins at. */
-  const half = async (epochMs: number): Promise<readonly [Truths, Hello]> => {
+  const half = async (epochMs: number): Promise<readonly [Truths, Hello, number]> => {
     const time = { epochMs, realEpochMs: Date.now(), speed: options.speed }
     const simulator = await startSimulator({ seed: options.seed, recordsPerSecond: 0.2, faultProbability: 0, time })
     let appliance: Started<Hello> | undefined
@@ -53,7 +58,7 @@ export const run = async (options: { readonly seed: number; readonly speed: numb
       })
       appliance.process.kill("SIGTERM")
       await gone(appliance.process)
-      return [truths, appliance.hello]
+      return [truths, appliance.hello, epochMs + (Date.now() - time.realEpochMs) * options.speed]
     } catch (cause) {
       throw new Error(`the half from ${new Date(epochMs).toISOString()} broke:\n${appliance?.log() ?? ""}`, { cause })
     } finally {
@@ -63,12 +68,12 @@ export const run = async (options: { readonly seed: number; readonly speed: numb
   }
 
   try {
-    const [before] = await half(outageFrom)
-    const [after, hello] = await half(outageTo)
+    const [before, , stoppedAt] = await half(outageFrom)
+    const [after, hello, caughtUpAt] = await half(outageTo)
     const report = await verifyArchive(await openDirectory(join(data, "archive")), {
       keys: [parseVerifierKey(hello.vkey)]
     })
-    return { before, after, report, outageFrom, outageTo }
+    return { before, after, report, outageFrom, outageTo, stoppedAt, caughtUpAt }
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }

@@ -242,7 +242,8 @@ const make = Effect.fnUntraced(function*(options: BatchSpoolOptions) {
     const ended = state.alive
     for (const source of yield* sources) {
       const found = yield* knownOf(source)
-      const lastAlive = Math.max(ended, found.last)
+      // A window that was closed was read after its end: the spool lived until then, and its job may be committed.
+      const lastAlive = Math.max(ended, found.last, state.floors[source] ?? 0)
       for (const batch of yield* call(source, () => read(found.directory))) {
         const isKnown = found.doubtful.some(({ sha256 }) => sha256 === batch.sha256)
         if (lastAlive - batch.receivedAt <= unconfirmedMs && !isKnown) yield* call(source, () => doubt(found, batch))

@@ -186,6 +186,19 @@ describe("the spool of batches", () => {
       assert.strictEqual(third.spool.identity, spool.identity)
     }))
 
+  it.effect("does not call a time an outage whose window was read", () =>
+    Effect.gen(function*() {
+      const directory = yield* temporary
+      yield* TestClock.setTime(start)
+      const { leave, spool } = yield* started(directory)
+      yield* spool.receive(source, bodyOf(batchOf("a")))
+      assert.deepStrictEqual(yield* collect(spool, { from: start, to: start + 3_000 }), ["a"])
+      yield* leave
+      yield* TestClock.setTime(start + 60 * minute)
+      const again = yield* started(directory)
+      assert.deepStrictEqual(yield* again.spool.outages, [{ source, from: start + 3_000, to: start + 60 * minute }])
+    }))
+
   it.live(
     "loses and doubles nothing that it confirmed, killed with -9 in the middle of batches",
     () =>
